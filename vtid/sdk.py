@@ -1,0 +1,350 @@
+"""Everything that a plugin needs of vtid, and the only module of it that a plugin imports.
+
+A plugin, whole::
+
+    \"\"\"Put a coloured bar under a video.\"\"\"
+    from typing import Annotated
+    from vtid.sdk import Context, Meta, Step, Struct, Video, hookimpl
+
+    class Params(Struct, forbid_unknown_fields=True):
+        height: Annotated[int, Meta(ge=1, le=500, description="Height of the bar in pixels.")] = 40
+    class Inputs(Struct):
+        video: Video
+    class Outputs(Struct):
+        video: Video
+
+    class Bar(Step):
+        \"\"\"Put a coloured bar under a video.\"\"\"
+        name = "demo_bar.add"
+        def run(self, ctx: Context, params: Params, inputs: Inputs) -> Outputs: ...
+
+    @hookimpl
+    def vtid_steps():
+        return [Bar]
+
+What a step may raise: `StepError` (final, its words go to the user), `RetryLater` (busy), `NeedsAttention` (a person must
+act). Anything else is taken for a bug: the traceback goes to the log, plain words to the user, and the step is tried
+again as often as its pipeline allows (`retries`).
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from vtid.domain.artifact import Audio, File, Image, Subtitles, Video
+from vtid.domain.media import AudioStream, MediaInfo, OtherStream, VideoStream
+from vtid.domain.region import Coordinates, Region, RegionType
+from vtid.domain.region import normalise as normalise_regions
+from vtid.errors import (
+    Cancelled,
+    InvalidInput,
+    NeedsAttention,
+    Problem,
+    RetryLater,
+    StepError,
+    Suspended,
+)
+from vtid.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Annotated",
+    "Audio",
+    "AudioStream",
+    "Box",
+    "Cancelled",
+    "Context",
+    "Coordinates",
+    "EncodeOptions",
+    "File",
+    "Frame",
+    "Image",
+    "InvalidInput",
+    "Media",
+    "MediaInfo",
+    "Meta",
+    "NeedsAttention",
+    "OtherStream",
+    "Problem",
+    "Region",
+    "RegionType",
+    "RetryLater",
+    "Rewritten",
+    "Step",
+    "StepError",
+    "Struct",
+    "Subtitles",
+    "Video",
+    "VideoStream",
+    "field",
+    "hookimpl",
+    "normalise_regions",
+]
+
+T = TypeVar("T")
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the coded picture; x1 and y1 lie outside."""
+
+
+# --- media: what `ctx.media` offers -------------------------------------------------------------------------------------
+
+
+class Frame(Protocol):
+    """One decoded picture, in the video's own pixel format. Editing it edits what will be encoded."""
+
+    index: int
+    """Position in presentation order, from 0 for the first frame of the stream."""
+    pts: int
+    time_s: float
+    """Presentation time in seconds from the first frame."""
+    width: int
+    height: int
+    bit_depth: int
+
+    def bgr(self, max_width: int | None = None) -> NDArray[np.uint8]:
+        """The picture as 8-bit BGR, H×W×3, scaled down to `max_width` where it is wider. A copy."""
+
+    def luma(self, box: Box | None = None) -> NDArray[np.uint8]:
+        """The Y plane as 8 bits, H×W, of the box or of the whole picture. May be a view: do not write to it."""
+
+    def yuv(self, box: Box) -> NDArray[np.float32]:
+        """Y, U and V of the box as float32 h×w×3 on the 8-bit scale (10-bit values divided by 4), chroma upsampled. A copy.
+
+        Work done in these numbers never passes through RGB, so that no colour matrix or transfer curve can shift them.
+        """
+
+    def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Write the pixels of `yuv` (h×w×3, as `yuv()` gives them) where `mask` (h×w) is true; nothing else changes.
+
+        A chroma sample is written when any luma pixel over it is masked, as the mean of the masked ones.
+        """
+
+
+class EncodeOptions(Struct, frozen=True):
+    """How edited video is encoded. What is not said here stays as it is in the source."""
+
+    codec: str = "auto"
+    """`auto` keeps the source's codec where it can be encoded and takes H.264 where not; or h264, hevc, av1, vp9, prores."""
+    crf: float | None = None
+    """Constant rate factor; None: a value at which the loss does not show."""
+    preset: str | None = None
+    threads: int | None = None
+
+
+class Rewritten(Struct, frozen=True):
+    """What a rewrite did."""
+
+    frames: int
+    """Video frames written."""
+    encoder: str
+    copied_streams: int
+    """Streams carried over packet by packet."""
+
+
+class Media(Protocol):
+    """Reading and writing media files. `vtid.media` is behind it; tests may put a fake there."""
+
+    def probe(self, path: Path) -> MediaInfo:
+        """The facts of a file. Raises `InvalidInput` where it cannot be read."""
+
+    def frames(self, path: Path, *, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        """The frames of the first video stream in presentation order, decoded one by one.
+
+        With `start_s`, begins at the first frame at or after that time; `index` still counts from the first frame of
+        the file where the container tells, so use `time_s` or `pts` to identify frames across calls.
+        """
+
+    def rewrite(
+        self,
+        source: Path,
+        target: Path,
+        edit: Callable[[Iterator[Frame]], Iterable[Frame]],
+        *,
+        options: EncodeOptions = ...,
+    ) -> Rewritten:
+        """Write `source` to `target` with its first video stream edited and everything else carried over.
+
+        Args:
+            source: a video file.
+            target: does not exist yet; its ending says the container.
+            edit: takes the frames in order and yields every one of them in order, edited or not. It may look ahead
+                as far as it keeps frames itself; the caller holds none.
+            options: of the encoder.
+
+        Timestamps, colour tags, rotation, aspect, metadata, chapters and all other streams stay as they are.
+        """
+
+
+# --- steps --------------------------------------------------------------------------------------------------------------
+
+
+class Link(Protocol):
+    """What a context needs of the engine; one implementation beside the database, one at the far end of a pipe."""
+
+    def progress(self, fraction: float, message: str | None) -> None:
+        """Report; raises `Cancelled`."""
+
+    def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Write a line to the job's log."""
+
+    def once_begin(self, key: str) -> Recorded:
+        """Store the intent unless it is there, and say what is known."""
+
+    def once_end(self, key: str, value: Any) -> None:
+        """Store the value."""
+
+
+class Recorded(Struct, frozen=True):
+    """What the database knows about a `once`."""
+
+    token: str
+    """The idempotency key: the same at every attempt."""
+    done: bool = False
+    value: Any = None
+    doubtful: bool = False
+    """An earlier attempt began the call and its answer was never stored."""
+    began_at: float = 0.0
+
+
+class Intent(Struct, frozen=True):
+    """A call that may or may not have reached the other side."""
+
+    key: str
+    token: str
+    began_at: float
+    """Seconds since the epoch."""
+
+
+class Found(Struct, frozen=True):
+    """A reconcile function's answer: the call did go through, and this is its value."""
+
+    value: Any
+
+
+class Context:
+    """What a step may ask of the engine while it runs."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        job_id: str,
+        step_id: str,
+        attempt: int,
+        started_at: float,
+        workspace: Path,
+        media: Media,
+        settings: Any = None,
+        threads: int = 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._link = link
+        self._clock = clock
+        self.job_id = job_id
+        self.step_id = step_id
+        self.attempt = attempt
+        """From 1; a wake-up after a wait is not a new attempt."""
+        self.started_at = started_at
+        """When this attempt began, seconds since the epoch."""
+        self.workspace = workspace
+        """A folder for this step alone; outputs are written here, and it is removed afterwards."""
+        self.media = media
+        self.settings = settings
+        """The plugin's own settings from vtid.toml."""
+        self.threads = threads
+        """How many threads or processes the step may keep busy."""
+
+    def progress(self, fraction: float, message: str | None = None) -> None:
+        """Say how far the step is (0 to 1). Cheap: call it per frame. Raises `Cancelled` when somebody cancelled."""
+        self._link.progress(min(1.0, max(0.0, fraction)), message)
+
+    def log(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Write a line to the job's log. Never put a secret in it."""
+        self._link.log(level, event, fields)
+
+    def once(
+        self,
+        key: str,
+        fn: Callable[[str], T],
+        *,
+        type: type[T] | None = None,  # noqa: A002 - reads best at the call
+        reconcile: Callable[[Intent], Found | None] | None = None,
+    ) -> T:
+        """Do something exactly once per job, whatever crashes: the value is stored before the step goes on.
+
+        The intent and its token are stored before the call. If a crash loses the answer, the next attempt either calls
+        `fn` again with the same token (for a service that takes idempotency keys, or a call that is free), or asks
+        `reconcile` first, which looks the call up at the other side: `Found(value)`, or None if it never arrived.
+
+        Args:
+            key: unique within the step.
+            fn: does it; takes the idempotency token. What it returns must be JSON-able or a msgspec Struct.
+            type: to which the stored value is turned back; without it, builtins.
+            reconcile: for a service without idempotency keys.
+        """
+        known = self._link.once_begin(key)
+        if known.done:
+            return _restore(known.value, type)
+        found = reconcile(Intent(key, known.token, known.began_at)) if known.doubtful and reconcile else None
+        value = msgspec.to_builtins(found.value if found else fn(known.token))
+        self._link.once_end(key, value)
+        return _restore(value, type)
+
+    def poll(self, fn: Callable[[], T | None], *, every: float, message: str | None = None) -> T:
+        """Ask until there is an answer, without holding a worker in between.
+
+        `fn` returns None for "not yet": the step is then suspended and run again from its top after `every` seconds
+        (sooner when a webhook wakes it); what `once` stored is not done again.
+        """
+        answer = fn()
+        if answer is None:
+            raise Suspended(every, message)
+        return answer
+
+    def sleep(self, seconds: float, key: str = "sleep") -> None:
+        """Wait without holding a worker."""
+        until = self.once(key, lambda _: self._clock() + seconds)
+        if (rest := until - self._clock()) > 0:
+            raise Suspended(rest)
+
+
+def _restore(value: Any, type_: type[T] | None) -> T:
+    return value if type_ is None else msgspec.convert(value, type_)  # type: ignore[no-any-return]
+
+
+class Step(abc.ABC):
+    """One thing that can be done to media. The signature of `run` declares params, inputs and outputs.
+
+    `run(self, ctx: Context, params: Params, inputs: Inputs) -> Outputs`, where the three are msgspec Structs of your
+    own: fields of type `Video`, `Audio`, `Image`, `Subtitles` or `File` (or one of them `| None`) are files, anything
+    else is data. The class's docstring is the help text.
+    """
+
+    name: ClassVar[str]
+    """`PLUGIN.VERB`."""
+    isolated: ClassVar[bool] = True
+    """Run in a child process with limits. False only for steps that open no media and mostly wait for a network."""
+
+    def check(self, params: Any, sources: Mapping[str, MediaInfo]) -> Sequence[Problem]:
+        """Complaints about params in the light of the files that came in, before the job is accepted.
+
+        Args:
+            params: of the step's own type.
+            sources: facts of the files that are wired straight to an input, by the input's name.
+        """
+        del params, sources
+        return ()
+
+    @abc.abstractmethod
+    def run(self, ctx: Context, params: Any, inputs: Any) -> Any:
+        """Do it. Takes and returns Structs; changes nothing that it was given."""
