@@ -203,6 +203,9 @@ class Link(Protocol):
     def once_end(self, key: str, value: Any) -> None:
         """Store the value."""
 
+    def once_forget(self, key: str) -> None:
+        """Remove what is stored."""
+
 
 class Recorded(Struct, frozen=True):
     """What the database knows about a `once`."""
@@ -299,6 +302,10 @@ class Context:
         value = msgspec.to_builtins(found.value if found else fn(known.token))
         self._link.once_end(key, value)
         return _restore(value, type)
+
+    def forget(self, key: str) -> None:
+        """Let a later attempt do a `once` again: the other side said for certain that the first one came to nothing."""
+        self._link.once_forget(key)
 
     def poll(self, fn: Callable[[], T | None], *, every: float, message: str | None = None) -> T:
         """Ask until there is an answer, without holding a worker in between.

@@ -1,0 +1,109 @@
+"""Connections: SQLite set up so that concurrent writers queue instead of failing, or PostgreSQL as it comes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from vtid.errors import DiskFull, Unavailable
+
+BUSY_TIMEOUT_MS = 15_000
+
+
+def normalise_url(url: str) -> str:
+    """Accept `postgres://`, `postgresql://` and `sqlite:///` without the driver's name."""
+    parsed = make_url(url)
+    driver = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+    return parsed.set(drivername=driver.get(parsed.drivername, parsed.drivername)).render_as_string(hide_password=False)
+
+
+class Database:
+    """A pool of connections and the two kinds of transaction.
+
+    Args:
+        url: SQLAlchemy's, with or without a driver.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = normalise_url(url)
+        self.is_sqlite = self.url.startswith("sqlite")
+        self._engine = create_async_engine(
+            self.url,
+            json_serializer=lambda v: msgspec.json.encode(v).decode(),
+            json_deserializer=msgspec.json.decode,
+            pool_pre_ping=not self.is_sqlite,
+        )
+        if self.is_sqlite:
+            _prepare_sqlite(self._engine.sync_engine)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database, None otherwise."""
+        name = make_url(self.url).database
+        return Path(name) if self.is_sqlite and name else None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write. On SQLite it takes the write lock at once, so that it never fails half-way."""
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads: never waits for a writer."""
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execution_options(vtid_readonly=True)
+                async with connection.begin():
+                    yield connection
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self._engine.dispose()
+
+
+def _prepare_sqlite(engine: Any) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling defers the write lock, which makes concurrent
+        # read-modify-write fail or, worse, lose updates; we begin transactions ourselves.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=NORMAL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        readonly = connection.get_execution_options().get("vtid_readonly")
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def _translated(error: DBAPIError) -> Exception:
+    """What the database's failure means for the person who reads it; programming errors stay as they are."""
+    cause = error.orig
+    words = str(cause)
+    if "disk is full" in words or "disk I/O error" in words:
+        return DiskFull("The disk that holds the database is full.", suggestion="Free some space; nothing was lost.")
+    if isinstance(cause, sqlite3.OperationalError) or error.connection_invalidated or "Connect" in type(cause).__name__:
+        return Unavailable(f"The database does not answer: {words}")
+    return error

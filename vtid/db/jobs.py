@@ -1,0 +1,307 @@
+"""What the doors do with jobs: take in, show, list, cancel, retry, delete, follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vtid.db.connect import Database
+from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job, to_run
+from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
+from vtid.domain.artifact import Artifact, Asset
+from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
+from vtid.errors import Conflict, InvalidInput, NotFound
+
+IDEMPOTENCY_KEPT_S = 7 * 24 * 3600
+
+
+class NewJob(Struct, frozen=True):
+    """A job about to be added, with the files that came with it."""
+
+    job: Job
+    assets: Sequence[Asset] = ()
+    idempotency_key: str | None = None
+
+
+class JobFilter(Struct, frozen=True):
+    """Which jobs to list, newest first."""
+
+    user_id: str | None = None
+    status: JobStatus | None = None
+    pipeline: str | None = None
+    text: str | None = None
+    """Part of a file name, display name or id, in any case."""
+    before: tuple[float, str] | None = None
+    """The `(created_at, id)` of the last job of the page before."""
+    limit: int = 50
+
+
+class Jobs:
+    """Jobs as the API, the CLI and the hot folders see them. Another user's job is not there."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._clock = clock
+
+    # --- in
+
+    async def add(self, new: NewJob) -> None:
+        """Store a job, its files and its first event in one transaction."""
+        job, now = new.job, self._clock()
+        async with self._db.write() as c:
+            await c.execute(insert(jobs).values(_job_row(job, now)))
+            for asset in new.assets:
+                owner = {"user_id": job.user_id, "job_id": job.id, "created_at": now}
+                await c.execute(insert(assets).values(builtins(asset) | owner))
+            runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
+            await c.execute(insert(step_runs), [builtins(r) | {"job_id": job.id} for r in runs])
+            await emit(c, job.id, now, "status", {"status": "queued", "progress": 0, "message": job.message})
+            if new.idempotency_key:
+                mine = and_(idempotency.c.user_id == job.user_id, idempotency.c.key == new.idempotency_key)
+                await c.execute(update(idempotency).where(mine).values(job_id=job.id))
+
+    async def reserve(self, user_id: str, key: str, request_hash: str) -> str | None:
+        """Reserve an idempotency key.
+
+        Returns:
+            None when the caller is the first and must go on (and `forget` the key if it fails), or the id of the job
+            that the first request made.
+
+        Raises:
+            InvalidInput: the key was used for another request.
+            Conflict: the first request is still on its way.
+        """
+        now = self._clock()
+        async with self._db.write() as c:
+            await c.execute(delete(idempotency).where(idempotency.c.created_at < now - IDEMPOTENCY_KEPT_S))
+            row = (
+                (await c.execute(select(idempotency).where(idempotency.c.user_id == user_id, idempotency.c.key == key)))
+                .mappings()
+                .one_or_none()
+            )
+            if row is None:
+                await c.execute(
+                    insert(idempotency).values(user_id=user_id, key=key, request_hash=request_hash, created_at=now)
+                )
+                return None
+        if row["request_hash"] != request_hash:
+            raise InvalidInput("This Idempotency-Key was used for another request; take a new one.")
+        if row["job_id"] is None:
+            raise Conflict(
+                "The first request with this Idempotency-Key is still being taken in; try again in a moment."
+            )
+        return str(row["job_id"])
+
+    async def forget(self, user_id: str, key: str) -> None:
+        """Free a key whose request failed."""
+        async with self._db.write() as c:
+            await c.execute(
+                delete(idempotency).where(
+                    idempotency.c.user_id == user_id, idempotency.c.key == key, idempotency.c.job_id.is_(None)
+                )
+            )
+
+    # --- out
+
+    async def get(self, job_id: str, user_id: str | None = None) -> Job:
+        """One job. Raises `NotFound`."""
+        async with self._db.read() as c:
+            return to_job(await _row(c, job_id, user_id))
+
+    async def runs(self, job_id: str) -> list[StepRun]:
+        """The job's steps in the order of the pipeline."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(step_runs).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
+            return [to_run(r) for r in rows.mappings()]
+
+    async def artifacts(self, job_id: str) -> list[Artifact]:
+        """The files that the job's steps made."""
+        async with self._db.read() as c:
+            rows = await c.execute(
+                select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.created_at)
+            )
+            return [to_artifact(r) for r in rows.mappings()]
+
+    async def asset(self, asset_id: str, user_id: str | None = None) -> Asset:
+        """One file that came in. Raises `NotFound`."""
+        where = [assets.c.id == asset_id] + ([assets.c.user_id == user_id] if user_id else [])
+        async with self._db.read() as c:
+            row = (await c.execute(select(assets).where(*where))).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"There is no asset {asset_id}.")
+        return to_asset(row)
+
+    async def list(self, wanted: JobFilter) -> list[Job]:
+        """A page of jobs, newest first; each page costs the same however many jobs there are."""
+        where: list[ColumnElement[bool]] = []
+        if wanted.user_id:
+            where.append(jobs.c.user_id == wanted.user_id)
+        if wanted.status:
+            where.append(jobs.c.status == wanted.status.value)
+        if wanted.pipeline:
+            where.append(jobs.c.pipeline_name == wanted.pipeline)
+        if wanted.text:
+            columns = (jobs.c.original_filename, jobs.c.display_name, jobs.c.id)
+            where.append(or_(*(c.icontains(wanted.text, autoescape=True) for c in columns)))
+        if wanted.before:
+            at, last = wanted.before
+            where.append(or_(jobs.c.created_at < at, and_(jobs.c.created_at == at, jobs.c.id < last)))
+        query = select(jobs).where(*where).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
+        async with self._db.read() as c:
+            return [to_job(r) for r in (await c.execute(query)).mappings()]
+
+    async def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+        """The job's events after a sequence number, oldest first."""
+        query = (
+            select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq).limit(limit)
+        )
+        async with self._db.read() as c:
+            return [to_event(r) for r in (await c.execute(query)).mappings()]
+
+    async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Job id to the number of its newest event, for those that exist."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(job_ids)))
+            return {str(i): int(s) for i, s in rows}
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+            return {s.value: 0 for s in JobStatus} | {str(s): int(n) for s, n in rows}
+
+    async def workers(self, seen_since: float) -> list[dict[str, Any]]:
+        """The workers that showed themselves since then."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(workers).where(workers.c.seen_at >= seen_since))
+            return [dict(r) for r in rows.mappings()]
+
+    # --- decisions of people
+
+    async def cancel(self, job_id: str, user_id: str | None = None) -> Job:
+        """Cancel a job: at once where nobody works on it, else its worker is told. Cancelling an ended job changes nothing."""
+        now = self._clock()
+        async with self._db.write() as c:
+            job = to_job(await _row(c, job_id, user_id))
+            if job.status.ended:
+                return job
+            if job.lease_until is not None and job.lease_until > now:
+                if not job.cancel_requested:
+                    data = {"status": job.status.value, "progress": job.progress, "message": "Cancelling…"}
+                    await emit(c, job_id, now, "status", data, cancel_requested=True, message="Cancelling…")
+            else:
+                await end(c, job_id, now, JobStatus.CANCELLED, "Cancelled", job.progress)
+        return await self.get(job_id)
+
+    async def retry(self, job_id: str, user_id: str | None = None) -> Job:
+        """Put a failed or cancelled job back: from the first step that did not complete; what is done stays done."""
+        now = self._clock()
+        async with self._db.write() as c:
+            job = to_job(await _row(c, job_id, user_id))
+            if not job.status.ended or job.status is JobStatus.COMPLETED:
+                raise Conflict(f"Only a failed or cancelled job can be retried; this one is {job.status.value}.")
+            check_move(job.status, JobStatus.QUEUED)
+            again = [s.value for s in StepStatus if s is not StepStatus.COMPLETED]
+            fresh = {
+                "status": "pending",
+                "lost": 0,
+                "progress": 0.0,
+                "message": None,
+                "error": None,
+                "wake_at": None,
+                "started_at": None,
+                "ended_at": None,
+            }
+            await c.execute(
+                update(step_runs).where(step_runs.c.job_id == job_id, step_runs.c.status.in_(again)).values(fresh)
+            )
+            message = "Waiting for a worker"
+            changes = {
+                "status": "queued",
+                "message": message,
+                "error": None,
+                "completed_at": None,
+                "cancel_requested": False,
+            }
+            changes |= {"wake_at": None, "rung_at": None, "lease_until": None, "worker_id": None}
+            await emit(
+                c, job_id, now, "status", {"status": "queued", "progress": job.progress, "message": message}, **changes
+            )
+        return await self.get(job_id)
+
+    async def delete(self, job_id: str, user_id: str | None = None) -> list[str]:
+        """Remove an ended job, what is known of it and the assets that came with it.
+
+        Returns:
+            The storage keys of those assets; the files are the caller's to remove.
+        """
+        async with self._db.write() as c:
+            job = to_job(await _row(c, job_id, user_id))
+            if not job.status.ended:
+                raise Conflict(f"This job is {job.status.value}; cancel it first.")
+            keys = (await c.execute(select(assets.c.key).where(assets.c.job_id == job_id))).scalars().all()
+            await c.execute(delete(jobs).where(jobs.c.id == job_id))
+            return list(keys)
+
+
+async def end(
+    connection: AsyncConnection,
+    job_id: str,
+    now: float,
+    status: JobStatus,
+    message: str,
+    progress: int,
+    *guards: Any,
+    **changes: Any,
+) -> bool:
+    """End a job inside a transaction: its row, its open steps, its last event, and the progress events that nobody needs now."""
+    final = {"status": status.value, "message": message, "progress": progress, "completed_at": now}
+    final |= {"lease_until": None, "worker_id": None, "wake_at": None, "rung_at": None}
+    data = {"status": status.value, "progress": progress, "message": message} | (
+        {"error": changes["error"]} if changes.get("error") else {}
+    )
+    if not await emit(connection, job_id, now, "status", data, *guards, **(final | changes)):
+        return False
+    open_runs = (StepStatus.PENDING.value, StepStatus.RUNNING.value, StepStatus.WAITING.value)
+    closed = StepStatus.CANCELLED if status is JobStatus.CANCELLED else StepStatus.SKIPPED
+    mine = step_runs.c.job_id == job_id
+    await connection.execute(
+        update(step_runs)
+        .where(mine, step_runs.c.status.in_(open_runs))
+        .values(status=closed.value, ended_at=now, wake_at=None)
+    )
+    await connection.execute(delete(events).where(events.c.job_id == job_id, events.c.type == "progress"))
+    return True
+
+
+async def _row(connection: AsyncConnection, job_id: str, user_id: str | None) -> Any:
+    where = [jobs.c.id == job_id] + ([jobs.c.user_id == user_id] if user_id else [])
+    row = (await connection.execute(select(jobs).where(*where))).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return row
+
+
+def _job_row(job: Job, now: float) -> dict[str, Any]:
+    """The columns of a new job."""
+    return {
+        "id": job.id,
+        "user_id": job.user_id,
+        "status": job.status.value,
+        "pipeline_name": job.pipeline.name,
+        "pipeline": builtins(job.pipeline),
+        "params": builtins(job.params),
+        "inputs": job.inputs,
+        "original_filename": job.original_filename,
+        "display_name": job.display_name,
+        "message": job.message,
+        "metadata": builtins(job.metadata),
+        "created_at": now,
+        "updated_at": now,
+        "rung_at": now,
+    }

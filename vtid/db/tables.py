@@ -1,0 +1,150 @@
+"""The tables. A change here comes with a migration in `migrations/versions`; a test compares the two.
+
+Times are seconds since the epoch (UTC) as floats: leases and wake-ups are arithmetic, and both databases agree on it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _job_id() -> Column[str]:
+    return Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("pipeline_name", String(100), nullable=False),
+    Column("pipeline", JSON, nullable=False),  # frozen
+    Column("params", JSON, nullable=False),
+    Column("inputs", JSON, nullable=False),  # source name -> asset id
+    Column("original_filename", Text, nullable=False),
+    Column("display_name", Text),
+    Column("progress", Integer, nullable=False, default=0),
+    Column("message", Text, nullable=False, default=""),
+    Column("error", JSON(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("completed_at", Float),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("wake_at", Float),  # a suspended job's next turn
+    Column("rung_at", Float),  # when the queue last heard of it
+    Column("worker_id", String(100)),
+    Column("lease_until", Float),
+    Column("event_seq", Integer, nullable=False, default=0),
+    # Newest first is how jobs are listed, and the id breaks ties: the key of keyset paging.
+    Index(None, "user_id", "created_at", "id"),
+    # What the reconciler asks for, several times a second.
+    Index(None, "status", "lease_until"),
+    Index(None, "status", "wake_at"),
+    Index(None, "worker_id"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column(
+        "job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), index=True
+    ),  # it came with this job and goes with it
+    Column("kind", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("info", JSON(none_as_null=True)),
+    Column("created_at", Float, nullable=False),
+)
+
+step_runs = Table(
+    "step_runs",
+    metadata,
+    _job_id(),
+    Column("step_id", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("lost", Integer, nullable=False, default=0),
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("message", Text),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("wake_at", Float),
+    Column("outputs", JSON, nullable=False),
+    Column("error", JSON(none_as_null=True)),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _job_id(),
+    Column("step_id", String(64), primary_key=True),
+    Column("output", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("info", JSON(none_as_null=True)),
+    Column("created_at", Float, nullable=False),
+)
+
+effects = Table(  # what `ctx.once` did
+    "effects",
+    metadata,
+    _job_id(),
+    Column("step_id", String(64), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("done", Boolean, nullable=False, default=False),
+    Column("value", JSON(none_as_null=True)),
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _job_id(),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("job_id", String(36)),  # None while the first request is still being taken in
+    Column("created_at", Float, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)

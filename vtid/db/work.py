@@ -1,0 +1,262 @@
+"""What a worker does with a job: claim it, keep it, advance its steps, end it.
+
+Every write names the worker and counts only while that worker holds the lease: one that slept through its lease, and
+whose job went to another, gets `LeaseLost` instead of overwriting the other's work.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vtid.db.connect import Database
+from vtid.db.jobs import end
+from vtid.db.rows import builtins, emit, to_job
+from vtid.db.tables import artifacts, effects, jobs, step_runs, workers
+from vtid.domain.artifact import Artifact
+from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
+from vtid.sdk import Recorded
+
+RING_AGAIN_S = 60.0
+"""A queued job that nobody took for this long is rung for again: the queue may have lost its message."""
+
+
+class LeaseLost(Exception):  # noqa: N818 - nothing is wrong with the job; this worker just has to let go
+    """Another worker has the job now."""
+
+
+class Work:
+    """Jobs as one worker sees them.
+
+    Args:
+        database: the truth.
+        worker_id: unique among all workers.
+        lease_s: for how long a claim holds without renewal.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, database: Database, worker_id: str, lease_s: float = 30.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._db = database
+        self.worker_id = worker_id
+        self.lease_s = lease_s
+        self._clock = clock
+
+    def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
+        return (jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value, jobs.c.id == job_id)
+
+    async def _emit(self, c: AsyncConnection, job_id: str, type_: str, data: dict[str, Any], **changes: Any) -> None:
+        if not await emit(c, job_id, self._clock(), type_, data, *self._mine(job_id), **changes):
+            raise LeaseLost(job_id)
+
+    # --- leases
+
+    async def claim(self, job_id: str) -> Job | None:
+        """Take a job that is free to be taken; None when it is not (any more). Of racing workers one gets it."""
+        now = self._clock()
+        free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
+        due = or_(jobs.c.wake_at.is_(None), jobs.c.wake_at <= now)
+        open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
+        taken = {
+            "status": "processing",
+            "worker_id": self.worker_id,
+            "lease_until": now + self.lease_s,
+            "wake_at": None,
+            "updated_at": now,
+        }
+        async with self._db.write() as c:
+            row = (
+                (await c.execute(select(jobs).where(jobs.c.id == job_id, open_, free, due).with_for_update()))
+                .mappings()
+                .one_or_none()
+            )
+            if row is None:
+                return None
+            if row["cancel_requested"]:
+                await end(c, job_id, now, JobStatus.CANCELLED, "Cancelled", row["progress"])
+                return None
+            # A job that comes back from a wait holds no worker id; one that still does lost its worker.
+            if row["worker_id"] is not None:
+                running = and_(step_runs.c.job_id == job_id, step_runs.c.status == StepStatus.RUNNING.value)
+                await c.execute(update(step_runs).where(running).values(status="pending", lost=step_runs.c.lost + 1))
+            await c.execute(
+                update(jobs).where(jobs.c.id == job_id).values(taken | {"started_at": row["started_at"] or now})
+            )
+            if row["status"] == JobStatus.QUEUED.value:
+                await emit(
+                    c,
+                    job_id,
+                    now,
+                    "status",
+                    {"status": "processing", "progress": row["progress"], "message": "Started"},
+                    message="Started",
+                )
+            return to_job((await c.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one())
+
+    async def renew(self, *, host: str, pid: int, slots: int, labels: Sequence[str]) -> None:
+        """Extend the leases of this worker's jobs and show that it lives."""
+        now = self._clock()
+        mine = and_(jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value)
+        row = {"host": host, "pid": pid, "slots": slots, "labels": list(labels), "seen_at": now}
+        async with self._db.write() as c:
+            await c.execute(update(jobs).where(mine).values(lease_until=now + self.lease_s))
+            known = await c.execute(update(workers).where(workers.c.id == self.worker_id).values(row))
+            if not known.rowcount:
+                await c.execute(insert(workers).values(row | {"id": self.worker_id, "started_at": now}))
+
+    async def retire(self) -> None:
+        """Take this worker off the list, and others that have not shown themselves for a day."""
+        async with self._db.write() as c:
+            await c.execute(
+                delete(workers).where(or_(workers.c.id == self.worker_id, workers.c.seen_at < self._clock() - 86_400))
+            )
+
+    async def orphaned(self, job_ids: Iterable[str]) -> set[str]:
+        """Which of these jobs this worker must drop: cancelled by a person, or no longer its own."""
+        wanted = set(job_ids)
+        keep = and_(jobs.c.worker_id == self.worker_id, jobs.c.cancel_requested.is_(False))
+        async with self._db.read() as c:
+            kept = (await c.execute(select(jobs.c.id).where(jobs.c.id.in_(wanted), keep))).scalars().all()
+        return wanted - set(kept)
+
+    async def hand_back(self, job_id: str) -> None:
+        """Give a job back unfinished, because this worker stops: the step in hand starts again elsewhere."""
+        async with self._db.write() as c:
+            running = and_(step_runs.c.job_id == job_id, step_runs.c.status == StepStatus.RUNNING.value)
+            data = {"status": "queued", "message": "Handed back by a worker that stops"}
+            free = {"status": "queued", "worker_id": None, "lease_until": None, "rung_at": None}
+            await self._emit(c, job_id, "status", data, message=data["message"], **free)
+            await c.execute(update(step_runs).where(running).values(status="pending"))
+
+    async def due(self, limit: int = 200) -> list[str]:
+        """Jobs to ring for: woken, orphaned by a dead worker, or lost by the queue. Marks them as rung."""
+        now = self._clock()
+        woken = and_(jobs.c.status == "processing", jobs.c.lease_until.is_(None), jobs.c.wake_at <= now)
+        orphaned = and_(jobs.c.status == "processing", jobs.c.lease_until < now)
+        stale = or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < now - RING_AGAIN_S)
+        lost = and_(jobs.c.status == "queued", stale)
+        unrung = or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < now - self.lease_s)
+        ready = or_(and_(woken, unrung), and_(orphaned, unrung), lost)
+        async with self._db.read() as c:  # most of the time there is nothing, and readers wait for nobody
+            if not (await c.execute(select(jobs.c.id).where(ready).limit(1))).first():
+                return []
+        async with self._db.write() as c:
+            found = (
+                (await c.execute(select(jobs.c.id).where(ready).order_by(jobs.c.updated_at).limit(limit)))
+                .scalars()
+                .all()
+            )
+            await c.execute(update(jobs).where(jobs.c.id.in_(found)).values(rung_at=now))
+            return list(found)
+
+    # --- steps
+
+    async def save_run(self, job_id: str, run: StepRun, *, job_progress: int, message: str | None = None) -> None:
+        """Store a step's state and tell of it."""
+        told = {"step_id": run.step_id, "status": run.status.value, "progress": job_progress, "attempt": run.attempt}
+        if run.error:
+            told["error"] = builtins(run.error)
+        async with self._db.write() as c:
+            changes = {"progress": job_progress} | ({"message": message} if message else {})
+            await self._emit(c, job_id, "step", told | ({"message": message} if message else {}), **changes)
+            await self._put_run(c, job_id, run)
+
+    async def complete_run(self, job_id: str, run: StepRun, made: Sequence[Artifact], *, job_progress: int) -> None:
+        """Store that a step is done together with what it made: a crash leaves both or neither."""
+        told = {"step_id": run.step_id, "status": run.status.value, "progress": job_progress, "outputs": run.outputs}
+        async with self._db.write() as c:
+            await self._emit(c, job_id, "step", told, progress=job_progress)
+            await self._put_run(c, job_id, run)
+            await c.execute(delete(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.step_id == run.step_id))
+            for artifact in made:
+                await c.execute(insert(artifacts).values(builtins(artifact)))
+
+    async def _put_run(self, c: AsyncConnection, job_id: str, run: StepRun) -> None:
+        values = builtins(run) | {"error": builtins(run.error)}
+        mine = and_(step_runs.c.job_id == job_id, step_runs.c.step_id == run.step_id)
+        await c.execute(update(step_runs).where(mine).values(values))
+
+    async def progress(self, job_id: str, step_id: str, fraction: float, *, job_progress: int, message: str) -> None:
+        """Store how far a step is; the caller keeps the rate down."""
+        data = {"step_id": step_id, "step_progress": round(fraction, 4), "progress": job_progress, "message": message}
+        async with self._db.write() as c:
+            await self._emit(c, job_id, "progress", data, progress=job_progress, message=message)
+            mine = and_(step_runs.c.job_id == job_id, step_runs.c.step_id == step_id)
+            await c.execute(update(step_runs).where(mine).values(progress=fraction, message=message))
+
+    async def log(self, job_id: str, step_id: str, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Store a line of the job's log."""
+        async with self._db.write() as c:
+            await self._emit(c, job_id, "log", {"step_id": step_id, "level": level, "event": event, **fields})
+
+    # --- once
+
+    async def once_begin(self, job_id: str, step_id: str, key: str) -> Recorded:
+        """Store the intent of a call, or say what is known of an earlier one."""
+        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
+        async with self._db.write() as c:
+            row = (await c.execute(select(effects).where(mine))).mappings().one_or_none()
+            if row is not None:
+                return Recorded(
+                    row["token"], row["done"], row["value"], doubtful=not row["done"], began_at=row["began_at"]
+                )
+            if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
+                raise LeaseLost(job_id)
+            fresh = {
+                "job_id": job_id,
+                "step_id": step_id,
+                "key": key,
+                "token": str(uuid.uuid4()),
+                "began_at": self._clock(),
+            }
+            await c.execute(insert(effects).values(fresh | {"done": False}))
+            return Recorded(fresh["token"], began_at=fresh["began_at"])
+
+    async def once_end(self, job_id: str, step_id: str, key: str, value: Any) -> None:
+        """Store a call's value. Not guarded by the lease: the call happened, whoever has the job now."""
+        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
+        async with self._db.write() as c:
+            await c.execute(update(effects).where(mine).values(done=True, value=value, ended_at=self._clock()))
+
+    async def once_forget(self, job_id: str, step_id: str, key: str) -> None:
+        """Remove a call's record, so that it may be made again."""
+        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
+        async with self._db.write() as c:
+            await c.execute(delete(effects).where(mine))
+
+    # --- ends
+
+    async def suspend(self, job_id: str, wake_at: float, *, job_progress: int, message: str) -> None:
+        """Let go of a job until then; all its open steps wait."""
+        data = {"status": "processing", "progress": job_progress, "message": message}
+        free = {"worker_id": None, "lease_until": None, "rung_at": None}
+        async with self._db.write() as c:
+            await self._emit(c, job_id, "status", data, wake_at=wake_at, progress=job_progress, message=message, **free)
+
+    async def complete(self, job_id: str, result: Result | None, metadata: dict[str, Any], message: str) -> None:
+        """End a job well."""
+        async with self._db.write() as c:
+            changes = {"result": builtins(result), "metadata": builtins(metadata), "error": None}
+            await self._end(c, job_id, JobStatus.COMPLETED, message, 100, **changes)
+
+    async def fail(self, job_id: str, failure: Failure, job_progress: int) -> None:
+        """End a job badly."""
+        async with self._db.write() as c:
+            await self._end(c, job_id, JobStatus.FAILED, failure.message, job_progress, error=builtins(failure))
+
+    async def cancelled(self, job_id: str, job_progress: int) -> None:
+        """End a job as somebody wished."""
+        async with self._db.write() as c:
+            await self._end(c, job_id, JobStatus.CANCELLED, "Cancelled", job_progress)
+
+    async def _end(
+        self, c: AsyncConnection, job_id: str, status: JobStatus, message: str, progress: int, **changes: Any
+    ) -> None:
+        if not await end(c, job_id, self._clock(), status, message, progress, *self._mine(job_id), **changes):
+            raise LeaseLost(job_id)
