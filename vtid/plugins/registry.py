@@ -1,0 +1,107 @@
+"""All plugins together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import msgspec
+from msgspec import Struct
+
+from vtid.config import Config
+from vtid.domain.step import StepSpec
+from vtid.errors import NotFound, Unavailable, did_you_mean
+from vtid.hookspecs import NAMESPACE
+from vtid.plugins.finding import Found, find
+from vtid.plugins.loading import PluginRecord, Status, load_one
+from vtid.sdk import Step
+
+
+class Plugins:
+    """The plugins that were found, and the steps that they bring."""
+
+    def __init__(self, records: Iterable[PluginRecord]) -> None:
+        self.records = tuple(records)
+
+    @cached_property
+    def specs(self) -> dict[str, StepSpec]:
+        """Every step that a pipeline may name, those of plugins that are not ready included."""
+        return {name: spec for record in self.records if record.usable for name, spec in record.specs.items()}
+
+    def record(self, name: str) -> PluginRecord:
+        """The plugin of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        for record in self.records:
+            if record.name == name:
+                return record
+        raise NotFound(f'There is no plugin "{name}"{did_you_mean(name, [r.name for r in self.records])}')
+
+    def unavailable(self, step: str) -> str | None:
+        """Why the plugin of a step keeps it from running; None when nothing does, or when no plugin has that name."""
+        name = step.partition(".")[0]
+        record = next((r for r in self.records if r.name == name), None)
+        if record is None or record.status is Status.ENABLED:
+            return None
+        return f"plugin {name} is {record.status}: {record.reason}"
+
+    def step(self, name: str) -> Step:
+        """The step of that name, ready to run.
+
+        Raises:
+            Unavailable: its plugin cannot work now.
+            NotFound: there is none.
+        """
+        if reason := self.unavailable(name):
+            raise Unavailable(f"{name} cannot run: {reason}")
+        for record in self.records:
+            if name in record.steps:
+                return record.steps[name]
+        raise NotFound(f'There is no step "{name}"{did_you_mean(name, self.specs)}')
+
+    def settings(self, plugin: str) -> Struct:
+        """The settings of a plugin, in its own type."""
+        return self.record(plugin).settings
+
+
+def load(config: Config, *, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Plugins:
+    """Find and load every plugin.
+
+    Args:
+        config: names the folders, the disabled ones and the settings.
+        entry_points: in place of those of what is installed, for tests.
+    """
+    if entry_points is None:
+        entry_points = importlib.metadata.entry_points(group=NAMESPACE)
+    found = find(config.plugins.dirs, entry_points)
+    records = [_record(plugin, config) for plugin in found.values()]
+    return Plugins([*records, *_unknown(config, found)])
+
+
+def _record(plugin: Found, config: Config) -> PluginRecord:
+    disabled = plugin.name in config.plugins.disabled
+    if disabled or plugin.problem:
+        record = PluginRecord(
+            name=plugin.name,
+            status=Status.DISABLED if disabled else Status.MISCONFIGURED,
+            reason="switched off by [plugins] disabled in vtid.toml" if disabled else plugin.problem or "",
+            module=plugin.module,
+            path=plugin.path,
+        )
+    else:
+        settings = config.plugins.tables.get(plugin.name, {})
+        record = load_one(plugin.name, plugin.module, plugin.path, settings, requires=plugin.requires)
+    return msgspec.structs.replace(record, source=plugin.source, version=plugin.version)
+
+
+def _unknown(config: Config, found: dict[str, Found]) -> Iterator[PluginRecord]:
+    """Records for names that the configuration speaks of and nobody has: most often a slip of the pen."""
+    named = dict.fromkeys(config.plugins.disabled, "[plugins] disabled")
+    named |= {name: f"[plugins.{name}]" for name in config.plugins.tables}
+    for name, place in named.items():
+        if name not in found:
+            reason = f'{place} speaks of a plugin "{name}", which is not there{did_you_mean(name, found)}'
+            yield PluginRecord(name=name, status=Status.MISCONFIGURED, reason=reason, source="configuration")
