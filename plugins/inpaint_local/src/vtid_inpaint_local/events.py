@@ -1,0 +1,64 @@
+"""What the first pass leaves for the second: small facts and packed masks, never frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+
+from vtid.sdk import Box
+
+from .arrays import Mask
+
+
+class Event(Struct):
+    """One text (or one erasure region) over a range of frames."""
+
+    box: Box
+    """The text itself, in the coded picture."""
+    start: int
+    """First frame that is masked; with fades, earlier than the core."""
+    end: int
+    """One past the last."""
+    core_start: int
+    core_end: int
+    """The range in which the text stands at full strength."""
+    mask_box: Box
+    packed: bytes
+    """The mask over `mask_box`, one bit per pixel: an evening's subtitles stay under 50 MB."""
+    text: str = ""
+    score: float = 0.0
+    erasure: bool = False
+    """A region that the user drew: all of it goes, and text regions do not limit it."""
+
+    @property
+    def mask(self) -> Mask:
+        """The pixels that go, over `mask_box`."""
+        x0, y0, x1, y1 = self.mask_box
+        count = (y1 - y0) * (x1 - x0)
+        return np.unpackbits(np.frombuffer(self.packed, np.uint8), count=count).reshape(y1 - y0, x1 - x0).astype(bool)
+
+    @mask.setter
+    def mask(self, value: Mask) -> None:
+        self.packed = np.packbits(value).tobytes()
+
+
+def erasure(box: Box, start: int, end: int) -> Event:
+    """An event that takes all of a box away."""
+    full = np.ones((box[3] - box[1], box[2] - box[0]), bool)
+    return Event(box, start, end, start, end, box, np.packbits(full).tobytes(), erasure=True)
+
+
+class Findings(Struct):
+    """All that the first pass found."""
+
+    events: list[Event]
+    cuts: set[int]
+    """Frames that begin a new shot."""
+    times: list[float]
+    """Presentation time of every frame, seconds."""
+    looks: int = 0
+    """Frames in which the detector looked for text."""
+    moving: int = 0
+    """Texts that were seen but did not hold still, and stay."""
+    doubtful: int = 0
+    """Still boxes that turned out not to be text, and stay."""

@@ -1,0 +1,166 @@
+"""Which pixels are text: once per text, from all that was seen of it.
+
+Over its life a text stands still while the picture behind it moves, so the temporal median shows the letters and little
+else. Seeds are strokes thinner than a letter that stand out of it and hold still; they grow over what has the letters'
+colour; then outline and shadow are measured, twice over:
+
+- as a radius, from the luma profile against the distance to the letters;
+- per pixel, from the change that the text's own coming and going makes from one frame to the next. On a static
+  background this is exact where everything else guesses; over motion it is noise, measures itself as such, and adds
+  nothing.
+
+The mask is not the box: a box loses 4 dB to strokes before the filling even begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from vtid.sdk import Box
+
+from . import tuning
+from .arrays import Floats, Mask, Pixels, Plane
+from .geometry import text_height
+
+
+class Still(NamedTuple):
+    """The samples as one picture."""
+
+    middle: Pixels
+    """Their median."""
+    wander: Floats
+    """Median deviation from it, in levels of the largest channel."""
+
+
+def still(samples: Sequence[Pixels]) -> Still:
+    """Median and deviation over time."""
+    stack = np.stack(samples)
+    middle = np.median(stack, 0).astype(np.uint8)
+    wander = np.median(np.abs(stack.astype(np.int16) - middle).max(3), 0)
+    return Still(middle, wander.astype(np.float32))
+
+
+def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]] = ()) -> Mask:
+    """The pixels of a text, with its outline and shadow.
+
+    Args:
+        samples: crops (Y, U, V) over its life, wider than the text by `tuning.MASK_PAD`.
+        inner: the text's box within the crops.
+        edges: crops just outside and just inside its time, where there are any.
+
+    Returns:
+        A mask over the crops; the whole box where no strokes can be told.
+    """
+    height = text_height(inner)
+    seen = still(samples)
+    inside = np.zeros(seen.wander.shape, bool)
+    inside[inner[1] : inner[3], inner[0] : inner[2]] = True
+    seeds = _seeds(seen, inside, height)
+    if seeds is None:
+        return inside
+    letters = _letters(seen, seeds, height)
+    distance = cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3)
+    margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
+    mask = np.asarray(distance <= _rim(seen.middle[..., 0], distance, height) + margin)
+    changed = _changed(edges, distance, height)
+    if changed is not None:
+        mask |= changed
+    return mask
+
+
+class Seeds(NamedTuple):
+    """Pixels that surely are strokes, and their colour."""
+
+    at: Mask
+    colour: Floats
+    threshold: float
+    hat: Floats
+
+
+def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
+    """Bright or dark strokes, whichever are more, stronger and more of one colour."""
+    best: tuple[float, Seeds] | None = None
+    side = max(5, int(height * 0.5)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    luma = np.ascontiguousarray(seen.middle[..., 0])
+    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
+        hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
+        values = np.clip(hat[inside], 0, 255).astype(np.uint8).reshape(-1, 1)
+        otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
+        threshold = max(float(otsu), tuning.SEED_MIN)
+        at = (hat > threshold) & inside
+        if at.sum() < 15:
+            continue
+        core = at & (hat > np.percentile(hat[at], 40))
+        colour = np.median(seen.middle[core], 0).astype(np.float32)
+        spread = float(np.abs(seen.middle[core].astype(np.float32) - colour).mean())
+        merit = float(hat[at].mean()) * np.sqrt(at.sum()) / (8 + spread)
+        if best is None or merit > best[0]:
+            best = merit, Seeds(at, colour, threshold, hat.astype(np.float32))
+    return best[1] if best else None
+
+
+def _letters(seen: Still, seeds: Seeds, height: int) -> Mask:
+    """Seeds and what is joined to them in their colour; and single letters beside the box, which detectors leave out."""
+    off = np.abs(seen.middle.astype(np.float32) - seeds.colour).max(2)
+    alike = (off < tuning.COLOUR_NEAR) & (seen.wander < tuning.STABLE)
+    joined = alike | seeds.at
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
+    seeded = np.bincount(labels[seeds.at], minlength=count)
+    total = np.bincount(labels.ravel(), minlength=count)
+    standing = np.bincount(labels[(seeds.hat > seeds.threshold) & alike], minlength=count)
+    w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & (np.maximum(w, h) <= 1.2 * height)
+    keep = (seeded > 0.25 * total) | beside
+    keep[0] = False
+    return np.asarray(keep[labels] | seeds.at)
+
+
+def _rim(luma: Plane, distance: Floats, height: int) -> float:
+    """How far outline and shadow reach, by the luma's mean at each distance: where it stops differing from far away."""
+    reach = max(5, int(0.45 * height))
+    ring = np.rint(distance).astype(np.int32)
+    near = (ring >= 1) & (ring <= reach)
+    count = np.bincount(ring[near], minlength=reach + 1)[1:]
+    total = np.bincount(ring[near], weights=luma[near].astype(np.float64), minlength=reach + 1)[1:]
+    known = count > 20
+    if not known.any():
+        return 1.0
+    profile = np.where(known, total / np.maximum(count, 1), np.nan)
+    tail = profile[int(reach * 0.7) :]
+    far = float(np.nanmedian(tail)) if known[int(reach * 0.7) :].any() else float(np.nanmedian(profile))
+    off = np.nan_to_num(np.abs(profile - far))
+    flat = off <= max(9.0, 0.18 * float(off.max()))
+    radius = int(flat.argmax()) if flat.any() else reach
+    return float(np.clip(radius, 1, max(3.0, tuning.RIM_MAX * height + 2)))
+
+
+def _changed(edges: Sequence[tuple[Pixels, Pixels]], distance: Floats, height: int) -> Mask | None:
+    """Pixels near the letters that changed when the text came and when it went, by more than the picture itself did."""
+    if not edges:
+        return None
+    change = np.full(distance.shape, np.inf, np.float32)
+    for outside, inside in edges:
+        step = np.abs(inside.astype(np.int16) - outside).max(2).astype(np.float32)
+        change = np.minimum(change, cv2.blur(step, (3, 3)))
+    reach = max(4.0, tuning.SHADOW_MAX * height)
+    away = change[distance > reach + 2]
+    if away.size < 50:
+        return None
+    noise = float(np.percentile(away, 90))
+    near = distance <= reach
+    if noise > 0.25 * float(np.median(change[distance <= 1])):
+        return None
+    found = (near & (change > max(5.0, 1.5 * noise))).astype(np.uint8)
+    opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    return np.asarray(cv2.dilate(opened, np.ones((3, 3), np.uint8)) > 0)
+
+
+def widen(mask: Mask, pixels: int) -> Mask:
+    """The mask grown by so many pixels all round."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)

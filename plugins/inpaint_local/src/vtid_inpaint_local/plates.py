@@ -1,0 +1,90 @@
+"""Texts that overlap in space and time are filled together, in one crop: a plate, as film calls a clean background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vtid.sdk import Box
+
+from . import tuning
+from .arrays import Mask, Pixels, Floats
+from .events import Event
+from .fill import Filler, Mapper, Patch
+from .geometry import area, even, grow, meet, union
+from .zones import Zones
+
+
+class Plate:
+    """One crop over a range of frames, with the crops of the frames around it."""
+
+    def __init__(self, events: list[Event], width: int, height: int, cuts: set[int]) -> None:
+        self.events = events
+        self.first = min(e.start for e in events)
+        self.last = max(e.end for e in events)
+        share = max(tuning.CROP_PAD[0], tuning.CROP_PAD[1] * height)
+        hole = union([e.mask_box for e in events])
+        self.box: Box = even(grow(hole, share, share, width, height), width, height)
+        self._filler = Filler(cuts)
+        self._patches: dict[int, Patch] = {}
+        self._masks: dict[int, Mask] = {}
+
+    def needs(self, number: int) -> bool:
+        """Whether that frame's crop can be a source or is to be filled."""
+        return self.first - tuning.LOOK <= number < self.last + tuning.LOOK
+
+    def add(self, number: int, pixels: Pixels, hole: Mask) -> None:
+        """That frame's crop, and what is text in it: of this plate's events and of all others."""
+        self._patches[number] = Patch(pixels, hole)
+
+    def fill(self, first: int, last: int, run: Mapper) -> dict[int, Floats]:
+        """The crops of these frames with their holes filled; what is too old to be a source is let go."""
+        lo, hi = max(first, self.first), min(last, self.last)
+        out = self._filler.fill(self._patches, lo, hi, run) if lo < hi else {}
+        for old in [n for n in self._patches if n < last - tuning.LOOK]:
+            del self._patches[old]
+        return out
+
+    def hole(self, number: int) -> Mask:
+        """What is unknown in that frame."""
+        return self._patches[number].hole
+
+    @property
+    def alive(self) -> int:
+        """Crops held."""
+        return len(self._patches)
+
+
+def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones: Zones) -> Mask:
+    """The union of the masks of all events that cover this frame, over `box`, less what must stay."""
+    hole = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    for text in (True, False):
+        part = np.zeros_like(hole)
+        for event in events:
+            if event.erasure is text or not event.start <= number < event.end:
+                continue
+            x0, y0, x1, y1 = meet(event.mask_box, box)
+            if x1 <= x0 or y1 <= y0:
+                continue
+            mx, my = event.mask_box[:2]
+            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask[y0 - my : y1 - my, x0 - mx : x1 - mx]
+        if part.any():
+            zones.limit(part, box, time_s, text=text)
+            hole |= part
+    return hole
+
+
+def plates_of(events: Sequence[Event], width: int, height: int, cuts: set[int]) -> list[Plate]:
+    """Group events whose masks touch and whose times overlap."""
+    groups: list[list[Event]] = []
+    for event in sorted(events, key=lambda e: e.start):
+        mine = [g for g in groups if any(_touch(event, e) for e in g)]
+        merged = [event, *(e for g in mine for e in g)]
+        groups = [g for g in groups if g not in mine]
+        groups.append(merged)
+    return [Plate(g, width, height, cuts) for g in groups]
+
+
+def _touch(a: Event, b: Event) -> bool:
+    return max(a.start, b.start) < min(a.end, b.end) and area(meet(a.mask_box, b.mask_box)) > 0

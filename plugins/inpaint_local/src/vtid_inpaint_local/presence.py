@@ -1,0 +1,106 @@
+"""Is that text in this frame, and how strongly?
+
+A text found once is its own detector from then on: its strokes' high frequencies, as a matched filter, give an
+amplitude (1 where it was found, 0 without it, in between during a fade) for a few microseconds per frame, where a
+neural detector takes a hundred milliseconds. That is what makes extents exact to the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from . import tuning
+from .arrays import Floats, Mask, Plane
+
+
+def strokes(luma: Plane, size: int) -> tuple[Mask, Mask]:
+    """Thin bright and thin dark pixels of a crop: what is narrower than about half a letter's height."""
+    side = max(5, int(size * 0.6)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    out = []
+    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
+        hat = cv2.morphologyEx(luma, operation, kernel)
+        out.append(np.asarray(hat > max(tuning.SEED_MIN + 5, np.percentile(hat, 99) * 0.5)))
+    return out[0], out[1]
+
+
+def high(luma: Plane, size: int) -> Floats:
+    """The crop without its low frequencies."""
+    side = max(5, size) | 1
+    smooth = cv2.blur(luma, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return luma.astype(np.float32) - smooth
+
+
+class Template:
+    """One text, as it looked when it was found."""
+
+    def __init__(self, luma: Plane) -> None:
+        """Args: luma: the crop of the text's box."""
+        self.size = min(luma.shape)
+        bright, dark = strokes(luma, self.size)
+        self.pixels = int(bright.sum() + dark.sum())
+        which = bright if bright.sum() >= 0.5 * dark.sum() else dark
+        self._at = np.flatnonzero(which)
+        self._was = luma.ravel()[self._at].astype(np.int16)
+        wave = high(luma, self.size)
+        weight = wave * (bright | dark)
+        self._weight = weight - weight.mean()
+        self._energy = float((self._weight * wave).sum()) or 1.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are strokes to follow."""
+        return self.pixels >= 20 and self._at.size > 0
+
+    def amplitude(self, luma: Plane) -> float:
+        """How strongly the text stands in this crop of the same box, against the moment it was found."""
+        return float((self._weight * high(luma, self.size)).sum()) / self._energy
+
+    def same(self, luma: Plane) -> float:
+        """The share of its strokes that still have their value."""
+        now = luma.ravel()[self._at].astype(np.int16)
+        return float((np.abs(now - self._was) < tuning.SAME_LEVELS).mean())
+
+    def present(self, luma: Plane) -> tuple[bool, float]:
+        """Whether it is there at (nearly) full strength, and its amplitude."""
+        amplitude = self.amplitude(luma)
+        if amplitude > tuning.PRESENT:
+            return True, amplitude
+        return amplitude > tuning.PRESENT_FLOOR and self.same(luma) > tuning.PRESENT_SAME, amplitude
+
+
+def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
+    """How many frames next to the core still show the text, while it fades.
+
+    Args:
+        amplitudes: outward from the core, nearest first.
+        core: amplitude of the outermost frame of the core.
+
+    Returns:
+        0 at a hard edge. Half-faded text that is left unmasked is copied into other frames as if it were background,
+        so a fade gets one frame more than is seen of it.
+    """
+    low, rise = tuning.FADE_STEP
+    length = 0
+    for before, now in pairwise([max(core, tuning.PRESENT), *amplitudes]):
+        if not max(tuning.FADE_FLOOR, low * before) <= now <= rise * before:
+            break
+        length += 1
+    return min(length + 1, len(amplitudes)) if length else 0
+
+
+def walk(present: Sequence[bool], bridge: int) -> int:
+    """How many frames the text goes on, bridging gaps of up to `bridge` frames; gaps at the end do not count."""
+    length = gap = 0
+    for i, there in enumerate(present):
+        if there:
+            length, gap = i + 1, 0
+        else:
+            gap += 1
+            if gap > bridge:
+                break
+    return length

@@ -1,0 +1,211 @@
+"""First pass: where is text, and exactly when. Streams; keeps about a second of frames and nothing else of the film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from vtid.sdk import Box, Frame
+
+from . import tuning
+from .arrays import Pixels
+from .detect import Detector, Found, boxes_of, look_closely, plausible
+from .events import Event, Findings, erasure
+from .geometry import Turn, cover, grow, shift, text_height, union
+from .mask import stroke_mask
+from .shots import Cuts
+from .track import Rate, Ring, Track
+from .zones import Zones
+
+
+class Scan:
+    """Feed it every frame, then ask what it found."""
+
+    def __init__(self, detector: Detector | None, turn: Turn, zones: Zones, rate: Rate, width: int) -> None:
+        """Args:
+        detector: None looks for no text; erasure regions are all there is then.
+        turn: how the picture is shown.
+        zones: where text is to go.
+        rate: lengths in frames.
+        width: of the picture that the detector is shown, pixels.
+        """
+        self._detector, self._turn, self._zones, self._rate, self._width = detector, turn, zones, rate, width
+        self._ring = Ring(rate.ring)
+        self._cuts = Cuts()
+        self._tracks: list[Track] = []
+        self._next_look = rate.sample // 4
+        self._last_look = -1
+        self.found = Findings([], set(), [])
+
+    def feed(self, frame: Frame) -> None:
+        """The next frame."""
+        number = len(self.found.times)
+        self.found.times.append(frame.time_s)
+        self._cuts.feed(frame.luma())
+        self._ring.push(number, frame)
+        for track in self._tracks:
+            was = track.there
+            track.feed(number, frame)
+            if was and not track.there:  # texts follow each other: look soon
+                self._next_look = min(self._next_look, number + 2)
+        if self._detector is not None and number >= self._next_look:
+            self._look(number, frame)
+            self._next_look = number + self._rate.sample
+        for track in [t for t in self._tracks if t.ended]:
+            self._close(track)
+
+    def finish(self) -> Findings:
+        """After the last frame."""
+        last = len(self.found.times) - 1
+        frame = self._ring.get(last)
+        if self._detector is not None and frame is not None and self._last_look < last:
+            self._look(last, frame)
+        for track in list(self._tracks):
+            self._close(track)
+        self.found.cuts = self._cuts.found()
+        self.found.events = together(merge(self.found.events))
+        self._add_erasures()
+        self.found.events.sort(key=lambda e: (e.start, e.box))
+        return self.found
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def _look(self, number: int, frame: Frame) -> None:
+        """Detector on this frame; what is new is looked at again at full size and followed."""
+        self.found.looks += 1
+        self._last_look = number
+        shown_w, shown_h = self._turn.shown
+        rough = self._find(frame)
+        fresh: list[Found] = []
+        for track in self._tracks:
+            track.looks += track.there
+        for found in rough:
+            box = _clip(found.box, shown_w, shown_h)
+            if not plausible(box, shown_w, shown_h):
+                continue
+            coded = self._turn.coded_box(box, shown_w, shown_h)
+            if not self._known(coded, found.score) and self._zones.wants(coded, frame.time_s):
+                fresh.append(found)
+        if fresh:
+            full = self._turn.upright(frame.bgr())
+            for found in fresh:
+                for close in self._refine(full, found):
+                    self._follow(close, number, frame)
+
+    def _find(self, frame: Frame) -> list[Found]:
+        """Boxes in pixels of the upright picture."""
+        assert self._detector is not None
+        shown_w = self._turn.shown[0]
+        # `width` is meant for the picture as shown; a turned one is scaled by its other side.
+        small = self._turn.upright(frame.bgr(max(64, round(self._width * frame.width / max(self._turn.shown)))))
+        scale = shown_w / small.shape[1]
+        found = boxes_of(self._detector.boxes(small))
+        return [Found((x0 * scale, y0 * scale, x1 * scale, y1 * scale), s) for (x0, y0, x1, y1), s in found]
+
+    def _known(self, box: Box, score: float) -> bool:
+        """Whether a text that is being followed is what was found here."""
+        known = False
+        for track in self._tracks:
+            if track.there and cover(box, track.box) > 0.7 and box[2] - box[0] < 1.15 * (track.box[2] - track.box[0]):
+                known = True
+                track.hits += 1
+                track.scores.append(score)
+        return known
+
+    def _refine(self, full: Pixels, found: Found) -> list[Found]:
+        """The same text in a crop at full size: boxes from a small picture cut letters off."""
+        assert self._detector is not None
+        h, w = full.shape[:2]
+        rough = _clip(found.box, w, h)
+        margin = tuning.CROP_MARGIN * text_height(rough)
+        crop = grow(rough, margin, margin, w, h)
+        out = []
+        for close in look_closely(self._detector, full[crop[1] : crop[3], crop[0] : crop[2]]):
+            box = shift(_clip(close.box, crop[2] - crop[0], crop[3] - crop[1]), crop[0], crop[1])
+            if cover(box, rough) > 0.3 and plausible(box, w, h):
+                out.append(Found(box, max(close.score, found.score)))
+        missed = cover(rough, union([_ints(f) for f in out])) < 0.6 if out else True
+        return [*out, Found(rough, found.score)] if missed else out
+
+    def _follow(self, found: Found, number: int, frame: Frame) -> None:
+        shown_w, shown_h = self._turn.shown
+        coded = self._turn.coded_box(found.box, shown_w, shown_h)
+        if self._known(coded, found.score):
+            return
+        size = text_height(coded)
+        pad_x, pad_y = (p * size + 4 for p in tuning.MASK_PAD)
+        if self._turn.rotation % 180:
+            pad_x, pad_y = pad_y, pad_x
+        wide = grow(coded, pad_x, pad_y, frame.width, frame.height)
+        track = Track(coded, wide, number, self._ring, self._rate, found.score)
+        if track.template.usable:
+            self._tracks.append(track)
+
+    # --- deciding ---------------------------------------------------------------------------------------------------
+
+    def _close(self, track: Track) -> None:
+        self._tracks.remove(track)
+        event = track.event(self._ring)
+        if not track.static:
+            self.found.moving += 1
+            return
+        middle = np.median(np.stack(track.samples), 0).astype(np.uint8)
+        if not self._is_text(track, event, middle):
+            self.found.doubtful += 1
+            return
+        inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
+        event.mask = stroke_mask(track.samples, inner, [(e.outside, e.inside) for e in track.edges])
+        self.found.events.append(event)
+
+    def _is_text(self, track: Track, event: Event, middle: Pixels) -> bool:
+        """Read it; in scripts that the reader does not know, go by how steadily it was seen."""
+        assert self._detector is not None
+        x0, y0, x1, y1 = grow(shift(event.box, -track.wide[0], -track.wide[1]), 4, 2, middle.shape[1], middle.shape[0])
+        bgr = cv2.cvtColor(np.ascontiguousarray(middle[y0:y1, x0:x1]), cv2.COLOR_YUV2BGR)
+        read = self._detector.read(self._turn.upright(bgr))
+        if read is not None:
+            event.text = read[0]
+            if len(read[0]) >= tuning.READ_CHARS and read[1] >= tuning.READ_SCORE:
+                return True
+        return track.hits >= tuning.HITS * track.looks and max(track.scores) >= tuning.HIT_SCORE
+
+    def _add_erasures(self) -> None:
+        times = np.array(self.found.times)
+        for zone in self._zones.erase:
+            inside = np.flatnonzero([zone.region.covers(t) for t in times])
+            box = zone.box
+            if inside.size and box[2] > box[0] and box[3] > box[1]:
+                self.found.events.append(erasure(box, int(inside[0]), int(inside[-1]) + 1))
+
+
+def _clip(box: Iterable[float], width: int, height: int) -> Box:
+    x0, y0, x1, y1 = box
+    return max(0, int(x0)), max(0, int(y0)), min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+
+
+def _ints(found: Found) -> Box:
+    x0, y0, x1, y1 = found.box
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def merge(events: list[Event]) -> list[Event]:
+    """Drop a text found twice: one that lies in another, in space and in time, and whose mask adds nothing."""
+    out: list[Event] = []
+    for event in sorted(events, key=lambda e: -(e.box[2] - e.box[0]) * (e.end - e.start)):
+        if not any(
+            o.start <= event.start and event.end <= o.end and cover(event.box, o.box) > 0.95 for o in out
+        ):
+            out.append(event)
+    return out
+
+
+def together(events: list[Event]) -> list[Event]:
+    """Lines of one subtitle come and go together: where two differ by a frame or two, both get the longer range."""
+    for a in events:
+        for b in events:
+            if a is not b and abs(a.start - b.start) <= 2 and abs(a.end - b.end) <= 2:
+                a.start = b.start = min(a.start, b.start)
+                a.end = b.end = max(a.end, b.end)
+    return events

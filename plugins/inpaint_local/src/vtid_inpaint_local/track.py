@@ -1,0 +1,168 @@
+"""One text followed through time: from the look that found it back through the ring, and forward as frames come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from vtid.sdk import Box, Frame
+
+from . import tuning
+from .arrays import Pixels
+from .events import Event
+from .presence import Template, fade_length, walk
+
+
+class Rate(NamedTuple):
+    """Lengths in frames, from the video's rate."""
+
+    sample: int
+    bridge: int
+    fade: int
+    static: int
+    ring: int
+
+    @classmethod
+    def of(cls, per_second: float, frame_bytes: int, sample_s: float) -> Rate:
+        """For a video of so many frames a second and so many bytes a frame."""
+        bridge = max(3, round(tuning.BRIDGE_S * per_second))
+        fade = max(3, round(tuning.FADE_S * per_second))
+        wanted = round((sample_s + tuning.FADE_S + tuning.RING_SLACK_S) * per_second)
+        ring = max(8, min(wanted, tuning.RING_BYTES // max(1, frame_bytes)))
+        sample = max(1, min(round(sample_s * per_second), ring // 2))
+        static = max(3, round(tuning.MIN_STATIC_S * per_second))
+        return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring)
+
+
+class Ring:
+    """The last frames, by their number."""
+
+    def __init__(self, size: int) -> None:
+        self._frames: deque[tuple[int, Frame]] = deque(maxlen=size)
+
+    def push(self, number: int, frame: Frame) -> None:
+        """The next frame; the oldest goes."""
+        self._frames.append((number, frame))
+
+    def get(self, number: int) -> Frame | None:
+        """That frame, if it is still here."""
+        if not self._frames:
+            return None
+        at = number - self._frames[0][0]
+        return self._frames[at][1] if 0 <= at < len(self._frames) else None
+
+    def before(self, number: int) -> Iterator[Frame]:
+        """The frames before that one, nearest first."""
+        while (frame := self.get(number := number - 1)) is not None:
+            yield frame
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+
+class Edge(NamedTuple):
+    """Crops just outside and just inside the text's time: their difference is the text, with outline and shadow."""
+
+    outside: Pixels
+    inside: Pixels
+
+
+class Track:
+    """A box in which text was seen, while it lasts."""
+
+    def __init__(self, box: Box, wide: Box, number: int, ring: Ring, rate: Rate, score: float) -> None:
+        """Args:
+        box: of the text.
+        wide: the box in which its strokes, outline and shadow are looked for.
+        number: the frame in which it was seen; the newest in the ring.
+        ring: the last frames.
+        rate: lengths in frames.
+        score: the detector's.
+        """
+        frame = ring.get(number)
+        assert frame is not None
+        self.box, self.wide, self.seen = box, wide, number
+        self._rate = rate
+        self.template = Template(frame.luma(box))
+        self.hits, self.looks, self.scores = 1, 1, [score]
+        self.samples: list[Pixels] = []
+        self._stride = max(1, rate.sample // 4)
+        self._misses: list[float] = []
+        self._amplitude = 1.0
+        self.edges: list[Edge] = []
+        self.core_end = number + 1
+        self.core_start, self.start = self._look_back(ring)
+        self._sample(frame, number)
+
+    def _look_back(self, ring: Ring) -> tuple[int, int]:
+        """First frame of the core, and first frame that shows any of it."""
+        states = [self.template.present(f.luma(self.box)) for f in ring.before(self.seen)]
+        core = walk([there for there, _ in states], self._rate.bridge)
+        faint = [a for _, a in states[core : core + self._rate.fade]]
+        start = self.seen - core - fade_length(faint, states[core - 1][1] if core else 1.0)
+        self._edge(ring, start - 1, self.seen - core)
+        for back in range(self._stride, core, self._stride):
+            if (frame := ring.get(self.seen - back)) is not None:
+                self._sample(frame, self.seen - back, spaced=False)
+        return self.seen - core, start
+
+    def _edge(self, ring: Ring, outside: int, inside: int) -> None:
+        out, in_ = ring.get(outside), ring.get(inside)
+        if out is not None and in_ is not None:
+            self.edges.append(Edge(crop8(out, self.wide), crop8(in_, self.wide)))
+
+    def _sample(self, frame: Frame, number: int, *, spaced: bool = True) -> None:
+        """Keep a crop for the mask; when there are too many, every other goes and the next come half as often."""
+        if spaced and (number - self.seen) % self._stride:
+            return
+        self.samples.append(crop8(frame, self.wide))
+        if len(self.samples) > tuning.SAMPLES:
+            self.samples = self.samples[::2]
+            self._stride *= 2
+
+    @property
+    def there(self) -> bool:
+        """Whether it was there in the newest frame, or is just fading out."""
+        return not self._misses or self._misses[-1] > tuning.PRESENT_FLOOR
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been gone for so long that it will not come back."""
+        return len(self._misses) > self._rate.bridge
+
+    def feed(self, number: int, frame: Frame) -> None:
+        """The next frame."""
+        there, amplitude = self.template.present(frame.luma(self.box))
+        if not there:
+            self._misses.append(amplitude)
+            return
+        self._misses.clear()
+        self.core_end, self._amplitude = number + 1, amplitude
+        if amplitude > tuning.GROWN and number - self.seen < self._rate.fade:
+            self.template = Template(frame.luma(self.box))
+            self.samples.clear()
+        self._sample(frame, number)
+
+    def close(self, ring: Ring) -> int:
+        """One past the last frame that shows any of it."""
+        end = self.core_end + fade_length(self._misses[: self._rate.fade], self._amplitude)
+        self._edge(ring, end, self.core_end - 1)
+        return end
+
+    @property
+    def static(self) -> bool:
+        """Whether it held still for long enough to lie over the picture."""
+        return self.core_end - self.core_start >= self._rate.static
+
+    def event(self, ring: Ring) -> Event:
+        """What is remembered; the mask is yet to be made."""
+        end = self.close(ring)
+        return Event(self.box, self.start, end, self.core_start, self.core_end, self.wide, b"", score=max(self.scores))
+
+
+def crop8(frame: Frame, box: Box) -> Pixels:
+    """A crop in 8 bits: enough to find strokes."""
+    return np.clip(np.rint(frame.yuv(box)), 0, 255).astype(np.uint8)

@@ -1,0 +1,112 @@
+"""Every number that this package was tuned with: its unit, and why it has this value.
+
+Most were measured on ten clips from 240p to 720p with synthetic text burned in (so that the truth was known) and then
+checked on clips that had no part in it. Lengths that follow the picture are given as shares of the text's height or of
+the crop's, never in pixels: a fixed 3 px outline costs 2 dB at 240p and leaves a rim at 1080p.
+"""
+
+from __future__ import annotations
+
+# --- detect: how often and how large ----------------------------------------------------------------------------------
+
+SAMPLE_S = 0.4
+"""Seconds between looks for text. Subtitles shorter than this are rare; every look costs 40 to 130 ms."""
+DETECT_WIDTH = 736
+"""Pixels. 640 finds as many subtitles as 1280 at a fifth of the cost but cuts their boxes short; 736 is in between."""
+MIN_SCORE = 0.5
+"""Detector's own confidence below which a box is not even followed."""
+MIN_TEXT_PX = 7
+"""Height of the smallest text followed, in pixels of the coded picture."""
+MAX_TEXT_SHARE = 0.28
+"""Of the picture's height: larger "text" is not a caption."""
+MIN_ASPECT = 0.8
+"""Width by height of the smallest box: one broad letter."""
+CROP_MARGIN = 1.0
+"""Text heights around a box, when it is looked at again at full size."""
+
+# --- track: from when until when --------------------------------------------------------------------------------------
+
+MIN_STATIC_S = 0.3
+"""A text that does not hold still so long belongs to the scene (or scrolls)."""
+BRIDGE_S = 0.45
+"""A text that vanishes for less (a flash, a cut) has not ended."""
+FADE_S = 0.8
+"""The longest fade that is followed to its end."""
+RING_SLACK_S = 0.2
+RING_BYTES = 192 << 20
+"""What the frames that are kept for looking back may take."""
+PRESENT = 0.62
+"""Amplitude of the text's high frequencies, against the moment it was found, from which it counts as there."""
+PRESENT_SAME = 0.72
+"""Share of stroke pixels that still have their value, which also counts as there, …"""
+PRESENT_FLOOR = 0.3
+"""… given this amplitude: a white wall has the value of white letters too."""
+SAME_LEVELS = 28
+"""Luma levels within which a stroke pixel counts as unchanged under compression."""
+FADE_FLOOR = 0.06
+"""Amplitude at which a fading text has gone: below it the background's own texture decides."""
+FADE_STEP = (0.15, 0.97)
+"""A fade's amplitude in one frame lies between these shares of the frame before; less is a cut, more is no fade."""
+GROWN = 1.2
+"""Amplitude that says that the text was found while still fading in."""
+SAMPLES = 15
+"""Crops kept per text for its mask: the temporal median of 15 hides most backgrounds."""
+
+# --- accept: is it text -----------------------------------------------------------------------------------------------
+
+READ_SCORE = 0.6
+READ_CHARS = 2
+HITS = 0.5
+"""Share of looks, while it was there, that found the text. Stands in for reading in scripts the reader does not know."""
+HIT_SCORE = 0.6
+
+# --- mask: which pixels -----------------------------------------------------------------------------------------------
+
+MASK_PAD = (1.0, 0.5)
+"""Text heights left and right, above and below the box, in which strokes are looked for."""
+SEED_MIN = 25
+"""Luma levels by which a stroke stands out at least."""
+COLOUR_NEAR = 45
+"""Levels (largest channel) within which a pixel has the letters' colour."""
+STABLE = 14
+"""Levels of temporal deviation under which a pixel holds still."""
+RIM_MAX = 0.16
+"""Text heights: the broadest outline."""
+SHADOW_MAX = 0.40
+"""Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
+MARGIN_TEXT_PX = 18.0
+"""One more pixel of margin per so much text height, between 1 and 2: 0 px costs 12 dB, 3 px costs 0.7 dB."""
+
+# --- fill: what was behind --------------------------------------------------------------------------------------------
+
+CHUNK = 24
+"""Frames filled at once."""
+LOOK = 28
+"""Frames looked ahead and back for a source; 30 is as good as 90, 8 loses 0.5 dB."""
+WINDOW_BYTES = 320 << 20
+"""What the decoded frames waiting in the window may take; large pictures look less far."""
+RING_PX = 6
+"""Pixels around the hole that are known on both sides: they measure how well a source fits."""
+CROP_PAD = (32, 0.1)
+"""Pixels, or share of the picture's height if that is more, around a hole: the flow needs surroundings."""
+SMOOTH = (10.0, 40.0)
+"""Sigma in pixels for completing flow and errors under the mask: a + crop height / b. The largest single gain
+(4 dB on a static scene) came from raising this from 5."""
+SPATIAL_TRUST = 0.7
+"""Error expected of the spatial fill, as a share of the surroundings' standard deviation."""
+ERROR_FLOOR = 4.0
+"""Squared levels: no source is trusted more than coding noise allows."""
+WEIGHT_POWER = 2.0
+"""Weights are error^-power."""
+CUT_LEVELS = 18.0
+CUT_RATIO = 2.2
+"""A cut: thumbnails differ by more levels than this, and so much more than around it."""
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+VERIFY_LOOKS = 3
+"""Frames of every text's time in which the result is looked at."""
+VERIFY_OVERLAP = 0.3
+"""Share of a found box that must lie in the removed text's box to count as that text."""
+WIDEN = 0.12
+"""Text heights by which the mask grows at the second try."""

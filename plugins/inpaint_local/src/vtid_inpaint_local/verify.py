@@ -1,0 +1,61 @@
+"""Look at the result: does the detector still see text where text was removed?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from vtid.sdk import Frame
+
+from . import tuning
+from .arrays import Pixels
+from .detect import Detector, boxes_of, look_closely
+from .events import Event
+from .geometry import Turn, area, cover, grow, meet, shift
+
+
+def looks(events: Sequence[Event]) -> dict[int, list[int]]:
+    """Frame to the indices of the events that are looked at in it."""
+    out: dict[int, list[int]] = defaultdict(list)
+    for i, event in enumerate(events):
+        if not event.erasure:
+            span = event.core_end - event.core_start
+            for share in (np.arange(tuning.VERIFY_LOOKS) + 0.5) / tuning.VERIFY_LOOKS:
+                number = event.core_start + int(share * span)
+                if i not in out[number]:
+                    out[number].append(i)
+    return out
+
+
+def still_seen(frames: Iterable[Frame], events: Sequence[Event], detector: Detector, turn: Turn) -> dict[int, int]:
+    """Index of event to the number of looks in which its text is still there.
+
+    Args:
+        frames: of the result, from its first.
+        events: what was removed.
+        detector: looks.
+        turn: how the picture is shown.
+    """
+    where = looks(events)
+    seen: dict[int, int] = defaultdict(int)
+    for number, frame in enumerate(frames):
+        if number in where:
+            picture = frame.bgr()
+            for i in where[number]:
+                seen[i] += text_at(picture, events[i], detector, turn)
+    return {i: n for i, n in seen.items() if n}
+
+
+def text_at(picture: Pixels, event: Event, detector: Detector, turn: Turn) -> bool:
+    """Whether text is seen in the event's box of a coded BGR picture."""
+    h, w = picture.shape[:2]
+    crop = grow(event.box, 24, 24, w, h)
+    shown = turn.upright(picture[crop[1] : crop[3], crop[0] : crop[2]])
+    inner = Turn(turn.rotation, crop[2] - crop[0], crop[3] - crop[1])
+    for found in boxes_of(look_closely(detector, shown)):
+        box = shift(inner.coded_box(found.box, shown.shape[1], shown.shape[0]), crop[0], crop[1])
+        if cover(box, event.box) > tuning.VERIFY_OVERLAP and area(meet(box, event.box)):
+            return True
+    return False
