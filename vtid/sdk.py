@@ -67,8 +67,10 @@ __all__ = [
     "Coordinates",
     "EncodeOptions",
     "File",
+    "Found",
     "Frame",
     "Image",
+    "Intent",
     "InvalidInput",
     "Media",
     "MediaInfo",
@@ -149,6 +151,8 @@ class Rewritten(Struct, frozen=True):
     encoder: str
     copied_streams: int
     """Streams carried over packet by packet."""
+    dropped: tuple[str, ...] = ()
+    """Streams that the target's container cannot hold, in words."""
 
 
 class Media(Protocol):

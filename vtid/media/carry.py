@@ -1,0 +1,109 @@
+"""Carrying streams, metadata and chapters over to another file as they are."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from fractions import Fraction
+from typing import TypeVar
+
+import av
+from av import Packet
+from av.container import InputContainer, OutputContainer
+from av.stream import Discard, Disposition, Stream
+
+S = TypeVar("S", bound=Stream)
+
+_STALE = ("encoder", "DURATION", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS")
+"""Metadata that describes the old file's bytes; the muxer writes its own."""
+
+_BRANDS = ("major_brand", "minor_version", "compatible_brands")
+
+_ISO = ("mp4", "mov", "3gp")
+
+
+def copyable(stream: Stream, source: InputContainer, target: str) -> str | None:
+    """Why a stream can't be carried over to the container `target`, or None where it can.
+
+    The answer comes from the muxer: it either writes a header with the stream in it, or it doesn't.
+    """
+    try:
+        with av.open(io.BytesIO(), "w", format=target) as scratch:
+            clone(scratch, stream)
+            scratch.start_encoding()
+    except Exception as error:  # noqa: BLE001 - each muxer has its own way to refuse
+        return f"{stream.type} track {stream.index} ({_codec(stream)}): {target} cannot hold it ({error})"
+    return None
+
+
+def rebuilt(stream: Stream, source: InputContainer, target: str) -> bool:
+    """True for tracks that the muxer writes anew from metadata: chapters and time codes of MP4 and MOV."""
+    if target not in _ISO or stream.type != "data":
+        return False
+    chapter_text = stream.discard == Discard.all and bool(source.chapters())
+    timecode = any("timecode" in video.metadata for video in source.streams.video) and "language" in stream.metadata
+    return chapter_text or (timecode and "timecode" in stream.metadata)
+
+
+def _codec(stream: Stream) -> str:
+    return stream.codec_context.name if stream.codec_context else (stream.name or "unknown codec")
+
+
+def clone(out: OutputContainer, stream: S) -> S:
+    """Add a stream that takes the packets of `stream` as they are."""
+    copy = out.add_stream_from_template(stream, opaque=True)
+    copy.time_base = stream.time_base
+    describe(copy, stream)
+    if stream.codec_context and stream.codec_context.name == "hevc" and out.format.name in _ISO:
+        copy.codec_context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
+    return copy
+
+
+def describe(copy: Stream, stream: Stream) -> None:
+    """Carry metadata and disposition over."""
+    copy.metadata.update({key: text for key, text in stream.metadata.items() if not key.startswith(_STALE)})
+    copy.disposition = stream.disposition
+
+
+def describe_file(out: OutputContainer, source: InputContainer) -> None:
+    """Carry the file's metadata and chapters over."""
+    kept = {key: text for key, text in source.metadata.items() if key not in _BRANDS and not key.startswith(_STALE)}
+    out.metadata.update(kept)
+    if chapters := source.chapters():
+        out.set_chapters(chapters)
+
+
+def has_maker_tags(source: InputContainer) -> bool:
+    """True where metadata has names of a maker's own, as phones and cameras write."""
+    return any(key.startswith("com.") for key in source.metadata)
+
+
+class Carrier:
+    """Holds packets of carried streams back until the edited video has come as far, so that the file stays interleaved.
+
+    What is held is no more than what the source has beside the frames that edit and encoder hold.
+    """
+
+    def __init__(self, out: OutputContainer, streams: dict[int, Stream]) -> None:
+        self._out = out
+        self._streams = streams
+        self._held: deque[Packet[Stream]] = deque()
+
+    def take(self, packet: Packet[Stream]) -> None:
+        """Take a packet of the source, of whatever stream."""
+        picture = Disposition.attached_pic in packet.stream.disposition
+        if packet.stream.index in self._streams and packet.size and (packet.dts is not None or picture):
+            self._held.append(packet)
+
+    def release(self, until: Fraction | None = None) -> None:
+        """Write what comes before a time, in seconds; without one, all."""
+        while self._held and (until is None or _time(self._held[0]) <= until):
+            packet = self._held.popleft()
+            if packet.dts is None:
+                packet.pts = packet.dts = 0
+            packet.stream = self._streams[packet.stream.index]
+            self._out.mux_one(packet)
+
+
+def _time(packet: Packet[Stream]) -> Fraction:
+    return (packet.dts or 0) * packet.time_base

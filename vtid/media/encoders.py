@@ -1,0 +1,258 @@
+"""Which encoder writes edited video, and with which options."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+
+import av
+from av import Codec, VideoFrame
+from av.codec.codec import find_best_pix_fmt_of_list
+from msgspec import Struct
+
+from vtid.domain.media import VideoStream
+from vtid.errors import InvalidInput, MediaError
+from vtid.media.pixels import bit_depth
+from vtid.sdk import EncodeOptions
+
+_BY_NAME = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "vp8": "libvpx",
+    "prores": "prores_ks",
+    "ffv1": "ffv1",
+}
+"""Codec -> its encoder. All but vp8 and ffv1 may also be asked for by name."""
+
+_FALLBACKS = ("libx264", "mpeg4", "libvpx-vp9", "libsvtav1", "libx265", "ffv1")
+"""Tried in this order where the source's own codec won't do."""
+
+_HARDWARE = tuple(f"{codec}_{kind}" for kind in ("nvenc", "qsv", "amf", "v4l2m2m") for codec in ("h264", "hevc", "av1"))
+
+_INTERLACED = ("libx264", "prores_ks", "ffv1", "mpeg4")
+"""Encoders that keep the two fields of a frame apart as they should."""
+
+_EVEN = ("libx264", "libx265")
+"""Encoders that take no odd width or height where chroma is halved. Their bitstreams can't say such a size either:
+cropping counts in chroma samples."""
+
+_MPEG_TS = frozenset(("libx264", "libx265"))
+"""FFmpeg does not say what MPEG-TS holds; this is what players expect in it."""
+
+_GOP_SECONDS = 3
+_MAX_GOP = 250
+
+_PRORES_PROFILES = {
+    "Apple ProRes 422 Proxy": "proxy",
+    "Apple ProRes 422 LT": "lt",
+    "Apple ProRes 422": "standard",
+    "Apple ProRes 422 HQ": "hq",
+    "Apple ProRes 4444": "4444",
+    "Apple ProRes 4444 XQ": "4444xq",
+}
+
+
+class EncodePlan(Struct, frozen=True):
+    """How the frames of one stream are encoded."""
+
+    encoder: str
+    pixel_format: str
+    time_base: Fraction
+    rate: Fraction
+    options: dict[str, str]
+    gop: int
+    threads: int
+    interlaced: bool
+
+
+def encoders() -> dict[str, bool]:
+    """Encoder -> is it in this build of FFmpeg. Says nothing about whether the hardware for it is there."""
+    names = (*_BY_NAME.values(), "mpeg4", *_HARDWARE)
+    return {name: name in av.codecs_available and _is_encoder(name) for name in names}
+
+
+def _is_encoder(name: str) -> bool:
+    try:
+        return Codec(name, "w").is_encoder
+    except av.codec.codec.UnknownCodecError:
+        return False
+
+
+def plan_encode(
+    source: VideoStream, first: VideoFrame, container: str, options: EncodeOptions, *, threads: int, profile: str | None
+) -> EncodePlan:
+    """Choose the encoder for a stream.
+
+    Args:
+        source: facts of the stream.
+        first: its first frame, in a planar format.
+        container: FFmpeg's name of the container that is written.
+        options: what was asked for.
+        threads: how many it may use.
+        profile: of the source's codec, as FFmpeg calls it.
+
+    Raises:
+        InvalidInput: a codec was asked for that vtid doesn't know or the container doesn't hold.
+        MediaError: no encoder can keep the picture as it is.
+    """
+    interlaced = source.interlaced or first.interlaced_frame
+    encoder = _choose(source, first, container, options.codec, interlaced)
+    rate = source.rate or Fraction(25)
+    time_base = 1 / rate if container == "avi" else Fraction(source.time_base)  # AVI counts frames, it holds no times
+    wanted = {**_base_options(encoder, options, profile), **_hdr_options(encoder, first)}
+    if container == "avi":
+        wanted["bf"] = "0"
+    return EncodePlan(
+        encoder=encoder,
+        pixel_format=_pixel_format(encoder, first.format.name),
+        time_base=time_base,
+        rate=rate,
+        options=wanted,
+        gop=1 if encoder in ("ffv1", "prores_ks") else max(1, min(_MAX_GOP, round(rate * _GOP_SECONDS))),
+        threads=options.threads or threads,
+        interlaced=interlaced,
+    )
+
+
+def _choose(source: VideoStream, first: VideoFrame, container: str, asked: str, interlaced: bool) -> str:
+    if asked != "auto":
+        return _asked(asked, source, first, container)
+    wanted = (_BY_NAME.get(source.codec, "libx264"), *_FALLBACKS)
+    able = [name for name in wanted if _can(name, source, first, container, interlaced=interlaced)]
+    exact = [name for name in able if _pixel_format(name, first.format.name) == first.format.name]
+    near = [name for name in able if bit_depth(_pixel_format(name, first.format.name)) >= source.bit_depth]
+    for choice in (exact, near, able):
+        if choice:
+            return choice[0]
+    kind = "interlaced " if interlaced else ""
+    raise MediaError(
+        f"No encoder can keep this {kind}{source.width}×{source.height} {source.pixel_format} picture as it is in "
+        f"{container}. Ask for another container, such as mkv, or convert the video first."
+    )
+
+
+def _asked(asked: str, source: VideoStream, first: VideoFrame, container: str) -> str:
+    known = [name for name in _BY_NAME if name not in ("vp8", "ffv1")]
+    if asked not in known:
+        raise InvalidInput(f'codec: there is no "{asked}". Use auto, {", ".join(known)}.')
+    encoder = _BY_NAME[asked]
+    if encoder not in _holds(container):
+        raise InvalidInput(f"codec: {container} holds no {asked}. Use auto, or another container.")
+    if not _can(encoder, source, first, container, interlaced=source.interlaced):
+        raise InvalidInput(
+            f"codec: {asked} cannot keep this picture ({source.width}×{source.height}, {source.pixel_format}"
+            f"{', interlaced' if source.interlaced else ''}) as it is. Use auto."
+        )
+    return encoder
+
+
+def _can(encoder: str, source: VideoStream, first: VideoFrame, container: str, *, interlaced: bool) -> bool:
+    if encoder not in _holds(container) or (interlaced and encoder not in _INTERLACED):
+        return False
+    if encoder == "mpeg4" and (Fraction(source.time_base).denominator > 65535 or first.color_range == 2):
+        return False  # its bitstream counts time in 16 bits, and cannot say that the range is full
+    if encoder not in _EVEN:
+        return True
+    layout = av.VideoFormat(_pixel_format(encoder, first.format.name), 16, 16)
+    across, down = 16 // layout.chroma_width(), 16 // layout.chroma_height()
+    return source.width % across == 0 and source.height % down == 0
+
+
+@lru_cache(maxsize=32)
+def _holds(container: str) -> frozenset[str]:
+    """The encoders whose output a container holds."""
+    if container == "mpegts":
+        return _MPEG_TS
+    with av.open(io.BytesIO(), "w", format=container) as scratch:
+        return frozenset(scratch.supported_codecs)
+
+
+def _pixel_format(encoder: str, wanted: str) -> str:
+    """The format itself where the encoder takes it, else the one that loses least."""
+    offered = [each.name for each in Codec(encoder, "w").video_formats or ()]
+    if wanted in offered:
+        return wanted
+    plain = wanted.replace("yuvj", "yuv")
+    if plain in offered:
+        return plain
+    best, _ = find_best_pix_fmt_of_list(offered, plain)
+    return best.name if best else "yuv420p"
+
+
+def _base_options(encoder: str, options: EncodeOptions, profile: str | None) -> dict[str, str]:
+    """Options at which the loss does not show, at a speed near that of decoding."""
+
+    def tuned(crf: float, preset: str | None = None) -> dict[str, str]:
+        chosen = {"crf": f"{options.crf if options.crf is not None else crf:g}"}
+        if preset := options.preset or preset:
+            chosen["preset"] = preset
+        return chosen
+
+    if encoder == "libx264":
+        return tuned(16, "veryfast")
+    if encoder == "libx265":
+        return {**tuned(17, "veryfast"), "x265-params": "log-level=error:open-gop=0"}
+    if encoder == "libsvtav1":
+        return tuned(20, "8")
+    if encoder == "libvpx-vp9":
+        return {"crf": tuned(18)["crf"], "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+    if encoder == "libvpx":
+        return {"crf": tuned(6)["crf"], "b": "40M", "deadline": "good", "cpu-used": "4"}
+    if encoder == "prores_ks":
+        return {"profile": _PRORES_PROFILES.get(profile or "", "hq"), "vendor": "apl0"}
+    if encoder == "mpeg4":
+        return {"flags": "+qscale", "global_quality": "236"}  # quantiser 2
+    return {"level": "3", "slicecrc": "1"} if encoder == "ffv1" else {}
+
+
+def _hdr_options(encoder: str, first: VideoFrame) -> dict[str, str]:
+    """The mastering display and light levels of an HDR source, in each encoder's own words."""
+    if encoder not in ("libx264", "libx265", "libsvtav1"):
+        return {}
+    decimal = encoder == "libsvtav1"
+    parts = [*_mastering(first, decimal=decimal), *_light_level(first, encoder)]
+    if not parts:
+        return {}
+    if encoder == "libx265":
+        parts = ["log-level=error", "open-gop=0", *parts]
+    return {
+        {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}[encoder]: ":".join(parts)
+    }
+
+
+def _mastering(first: VideoFrame, *, decimal: bool) -> Iterator[str]:
+    """From FFmpeg's AVMasteringDisplayMetadata: red, green, blue, white (x, y each), darkest, brightest, as fractions."""
+    data = _side_data(first, "MASTERING_DISPLAY_METADATA")
+    if not data or not all(struct.unpack_from("=2i", data, 80)):
+        return
+    numbers = struct.unpack_from("=20i", data)
+    values = [n / d if d else 0.0 for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
+    chroma = [f"{v:.5f}" if decimal else str(round(v * 50000)) for v in values[:8]]
+    light = [f"{v:.4f}" if decimal else str(round(v * 10000)) for v in (values[9], values[8])]
+    red, green, blue, white = (",".join(chroma[at : at + 2]) for at in (0, 2, 4, 6))
+    yield f"mastering-display=G({green})B({blue})R({red})WP({white})L({','.join(light)})"
+
+
+def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
+    if data := _side_data(first, "CONTENT_LIGHT_LEVEL"):
+        most, average = struct.unpack_from("=2I", data)
+        name = {"libx264": "cll", "libx265": "max-cll", "libsvtav1": "content-light"}[encoder]
+        yield f"{name}={most},{average}"
+
+
+def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
+    for entry in frame.side_data:
+        if entry.type.name == kind:
+            return bytes(entry)
+    return None
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The container's turn and flip of the picture, as its nine numbers."""
+    data = _side_data(frame, "DISPLAYMATRIX")
+    return struct.unpack("=9i", data) if data else None

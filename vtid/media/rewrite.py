@@ -1,0 +1,238 @@
+"""Writing a file anew with its pictures edited and everything else carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av import Packet, VideoFrame
+from av.codec.context import Flags
+from av.container import InputContainer, OutputContainer
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from vtid.errors import MediaError
+from vtid.media import carry
+from vtid.media.containers import open_input, open_output, output_format, reading
+from vtid.media.decode import Decoder, main_video, require_whole_file
+from vtid.media.encoders import EncodePlan, display_matrix, plan_encode
+from vtid.media.frame import PlanarFrame
+from vtid.media.pixels import to_planar
+from vtid.media.probe import describe_video
+from vtid.sdk import EncodeOptions, Rewritten
+
+Edit = Callable[[Iterator[Any]], Iterable[Any]]
+
+
+def rewrite(source: Path, target: Path, edit: Edit, options: EncodeOptions, *, threads: int = 1) -> Rewritten:
+    """Write `source` to `target` with its first video stream edited and everything else carried over.
+
+    Nothing is left at `target` when this raises.
+
+    Raises:
+        MediaError: the source is cut off, doesn't decode, or can't be kept as it is in the target's container.
+        InvalidInput: the target's ending or the codec asked for won't do.
+        RuntimeError: the edit lost, doubled or reordered frames.
+    """
+    container_name = output_format(target)
+    with open_input(source) as container:
+        tape = _Tape(container, source, threads)
+        first = tape.first()
+        plan = _plan(tape.stream, first.av, container_name, options, threads)
+        with _removed_on_failure(target), _open(container, target, plan) as out:
+            writer = _Writer(out, tape, plan, first.av, container_name)
+            writer.encode(edit(tape.frames()))
+            return Rewritten(
+                frames=writer.frames, encoder=plan.encoder, copied_streams=writer.copied, dropped=tuple(writer.dropped)
+            )
+
+
+def _plan(stream: VideoStream, first: VideoFrame, container: str, options: EncodeOptions, threads: int) -> EncodePlan:
+    """What is encoded, and how: today, every frame."""
+    return plan_encode(
+        describe_video(stream, first),
+        first,
+        container,
+        options,
+        threads=threads,
+        profile=stream.codec_context.profile,
+    )
+
+
+def _open(source: InputContainer, target: Path, plan: EncodePlan) -> OutputContainer:
+    timescale = plan.time_base.denominator if plan.time_base.numerator == 1 else None
+    return open_output(target, timescale=timescale, keep_tags=carry.has_maker_tags(source))
+
+
+@contextmanager
+def _removed_on_failure(target: Path) -> Iterator[None]:
+    """An exception would still close the file properly: a shorter video that plays, and looks like the real one."""
+    try:
+        yield
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+class _Tape:
+    """One pass over the source: frames come out decoded, all other packets go to whoever asked for them."""
+
+    def __init__(self, container: InputContainer, path: Path, threads: int) -> None:
+        self._path = path
+        with reading(path):
+            self.container = container
+            self.stream = main_video(container, path.name)
+            require_whole_file(container, self.stream, path)
+            self._decoder = Decoder(path, self.stream, threads)
+        self._early: list[Packet[Stream]] = []
+        self.on_packet: Callable[[Packet[Stream]], None] = self._early.append
+        self._frames = self._run()
+        self._first: PlanarFrame | None = None
+        self.read = 0
+
+    def first(self) -> PlanarFrame:
+        """The first frame, which comes out of `frames()` again."""
+        self._first = next(self._frames, None)
+        self._decoder.require_frames()
+        assert self._first is not None
+        return self._first
+
+    def send_packets(self, taker: Callable[[Packet[Stream]], None]) -> None:
+        """Say who takes the packets of all other streams, beginning with those that have already passed."""
+        for packet in self._early:
+            taker(packet)
+        self._early.clear()
+        self.on_packet = taker
+
+    def frames(self) -> Iterator[PlanarFrame]:
+        """All frames in order."""
+        frame, self._first = self._first, None
+        while frame is not None:
+            self.read += 1
+            yield frame
+            frame = next(self._frames, None)
+
+    def _run(self) -> Iterator[PlanarFrame]:
+        with reading(self._path):
+            for packet in self.container.demux():
+                if packet.stream.index == self.stream.index:
+                    yield from self._decoder.decode(packet)  # type: ignore[arg-type]
+                else:
+                    self.on_packet(packet)
+
+
+class _Writer:
+    """The target: one encoded stream, and the carried ones beside it, in the source's order."""
+
+    def __init__(
+        self, out: OutputContainer, tape: _Tape, plan: EncodePlan, first: VideoFrame, container_name: str
+    ) -> None:
+        self._out = out
+        self._tape = tape
+        self._plan = plan
+        self._durations: dict[int, int] = {}
+        self.frames = 0
+        self.dropped: list[str] = []
+        carried: dict[int, Stream] = {}
+        for stream in tape.container.streams:
+            if stream.index == tape.stream.index:
+                self._video = _add_video(out, tape.stream, first, plan)
+            elif carry.rebuilt(stream, tape.container, container_name):
+                continue
+            elif reason := carry.copyable(stream, tape.container, container_name):
+                self.dropped.append(reason)
+            else:
+                carried[stream.index] = carry.clone(out, stream)
+        for stream in tape.container.streams:
+            if stream.index not in carried and stream.index != tape.stream.index:
+                stream.discard = Discard.all
+        self.copied = len(carried)
+        carry.describe_file(out, tape.container)
+        self._carrier = carry.Carrier(out, carried)
+        tape.send_packets(self._carrier.take)
+
+    def encode(self, frames: Iterable[PlanarFrame]) -> None:
+        """Encode the frames and write them with all that lies beside them."""
+        last: int | None = None
+        for frame in frames:
+            if last is not None and frame.pts <= last:
+                raise RuntimeError(f"the edit yielded frame {frame.index} after a later one")
+            last = frame.pts
+            self._mux(self._video.encode(self._prepared(frame)))
+            self.frames += 1
+        if self.frames != self._tape.read or next(self._tape.frames(), None) is not None:
+            raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that it was given")
+        self._mux(self._video.encode(None))
+        self._carrier.release()
+
+    def _prepared(self, frame: PlanarFrame) -> VideoFrame:
+        picture = to_planar(frame.av, self._plan.pixel_format)
+        picture.pict_type = 0  # or the encoder repeats the source's I, P and B
+        picture.pts, picture.time_base = frame.pts, self._tape.stream.time_base
+        if frame.av.duration and self._plan.time_base == picture.time_base:
+            self._durations[frame.pts] = frame.av.duration
+        return picture
+
+    def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            if (known := self._durations.pop(packet.pts or 0, 0)) and not packet.duration:
+                packet.duration = known
+            at = (packet.dts or 0) * packet.time_base
+            self._carrier.release(until=at)
+            self._out.mux_one(packet)
+
+
+def _add_video(out: OutputContainer, source: VideoStream, first: VideoFrame, plan: EncodePlan) -> VideoStream:
+    """The encoded stream, described as the source's is."""
+    stream: VideoStream = out.add_stream(plan.encoder, rate=plan.rate, options=dict(plan.options))  # type: ignore[assignment]
+    context = stream.codec_context
+    context.width, context.height, context.pix_fmt = first.width, first.height, plan.pixel_format
+    context.time_base = stream.time_base = plan.time_base
+    context.gop_size = plan.gop
+    context.thread_count = plan.threads
+    context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(1)
+    context.color_primaries, context.color_trc = source.color_primaries, source.color_trc
+    context.colorspace, context.color_range = first.colorspace, first.color_range or source.color_range
+    if plan.interlaced:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = source.codec_context.field_order
+    if plan.encoder == "libx265" and out.format.name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
+    if matrix := display_matrix(first):
+        stream.set_display_matrix(matrix)
+    carry.describe(stream, source)
+    return stream
+
+
+def remux(source: Path, target: Path) -> tuple[str, ...]:
+    """Copy every stream, packet by packet, into the target's container.
+
+    Returns:
+        What the container could not hold, in words.
+
+    Raises:
+        MediaError: the source can't be read, or the container holds none of its video and audio.
+        InvalidInput: the target's ending names no container.
+    """
+    container_name = output_format(target)
+    with open_input(source) as container, _removed_on_failure(target):
+        refused = {
+            stream.index: carry.copyable(stream, container, container_name)
+            for stream in container.streams
+            if not carry.rebuilt(stream, container, container_name)
+        }
+        kept = [container.streams[index] for index, reason in refused.items() if reason is None]
+        dropped = tuple(reason for reason in refused.values() if reason)
+        if not any(stream.type in ("video", "audio") for stream in kept):
+            raise MediaError(f"{source.name} cannot go into {container_name}: {'; '.join(dropped) or 'it is empty'}.")
+        with open_output(target, keep_tags=carry.has_maker_tags(container)) as out, reading(source):
+            carried = {stream.index: carry.clone(out, stream) for stream in kept}
+            carry.describe_file(out, container)
+            carrier = carry.Carrier(out, carried)
+            for packet in container.demux(kept):
+                carrier.take(packet)
+                carrier.release()
+    return dropped
