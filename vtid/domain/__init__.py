@@ -1,0 +1,1 @@
+"""Pure data and rules: no input, no output, no heavy imports."""

@@ -125,22 +125,32 @@ def parse(text: str, *, file: str) -> Pipeline:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PipelineError(f"{file} is not valid TOML: {error}", problems=[Problem("", f"not valid TOML: {error}", "toml", file)]) from error
+        problem = Problem("", f"not valid TOML: {error}", "toml", file)
+        raise PipelineError(f"{file} is not valid TOML: {error}", problems=[problem]) from error
     problems: list[Problem] = []
     for key in raw.keys() - {"pipeline", "step", "deliver", "params"}:
         hint = did_you_mean(key, ["pipeline", "step", "deliver", "params"])
-        problems.append(Problem(key, f"unknown table{hint or '; a pipeline has [pipeline], [params], [[step]], [[deliver]]'}", "unknown", file))
+        message = f"unknown table{hint or '; a pipeline has [pipeline], [params], [[step]], [[deliver]]'}"
+        problems.append(Problem(key, message, "unknown", file))
     head = _convert(raw.get("pipeline", {}), _Head, "pipeline", file, problems)
     steps = _convert_all(raw.get("step", []), Step, "step", file, problems)
     deliver = _convert_all(raw.get("deliver", []), Deliver, "deliver", file, problems)
-    params = {k: _convert(v, JobParam, f"params.{k}", file, problems) or JobParam() for k, v in raw.get("params", {}).items()}
+    params = _params(raw.get("params", {}), file, problems)
     if head and not NAME.match(head.name):
-        problems.append(Problem("pipeline.name", f'"{head.name}" must be lower-case letters, digits, - and _', "invalid", file))
+        message = f'"{head.name}" must be lower-case letters, digits, - and _'
+        problems.append(Problem("pipeline.name", message, "invalid", file))
     if not raw.get("step"):
         problems.append(Problem("step", "a pipeline needs at least one [[step]]", "missing", file))
     if problems or head is None:
         raise PipelineError(f"{file}: {len(problems)} problem(s): {problems[0]}", problems=problems)
     return Pipeline(head.name, head.title or head.name, tuple(steps), tuple(deliver), head.description, params)
+
+
+def _params(raw: Any, file: str, problems: list[Problem]) -> dict[str, JobParam]:
+    if not isinstance(raw, dict):
+        problems.append(Problem("params", "must be a table", "invalid", file))
+        return {}
+    return {k: v for k, r in raw.items() if (v := _convert(r, JobParam, f"params.{k}", file, problems)) is not None}
 
 
 def _convert(raw: Any, type_: type[Any], place: str, file: str, problems: list[Problem]) -> Any:
@@ -152,7 +162,8 @@ def _convert(raw: Any, type_: type[Any], place: str, file: str, problems: list[P
     unknown = sorted(raw.keys() - known)
     for key in unknown:
         hint = did_you_mean(key, known)
-        problems.append(Problem(f"{place}.{key}", f"unknown key{hint or '; known: ' + ', '.join(sorted(known))}", "unknown", file))
+        message = f"unknown key{hint or '; known: ' + ', '.join(sorted(known))}"
+        problems.append(Problem(f"{place}.{key}", message, "unknown", file))
     try:
         return msgspec.convert({k: v for k, v in raw.items() if k in known}, type_)
     except msgspec.ValidationError as error:
@@ -198,7 +209,8 @@ class _Check:
         seen: set[str] = set()
         for step in self.pipeline.steps:
             if not NAME.match(step.id) or step.id in RESERVED:
-                yield self.problem(f"step.{step.id}.id", f'"{step.id}" cannot be the id of a step: lower-case letters, digits, - and _; not {" or ".join(RESERVED)}')
+                rule = f"lower-case letters, digits, - and _; not {' or '.join(RESERVED)}"
+                yield self.problem(f"step.{step.id}.id", f'"{step.id}" cannot be the id of a step: {rule}')
             if step.id in seen:
                 yield self.problem(f"step.{step.id}.id", "two steps have this id", "duplicate")
             seen.add(step.id)
@@ -206,7 +218,7 @@ class _Check:
         yield from self.cycles()
         for i, deliver in enumerate(self.pipeline.deliver):
             for ref in deliver.references:
-                yield from self.reference(f"deliver[{i}].from", ref, want=None, sources=False)
+                yield from self.reference(f"deliver[{i}].from", ref, delivered=True)
 
     def step(self, step: Step) -> Iterator[Problem]:
         here = f"step.{step.id}"
@@ -229,20 +241,23 @@ class _Check:
                 yield self.problem(f"{here}.inputs.{name}", f"{spec.name} has no such input{hint or takes}", "unknown")
                 continue
             for ref in [refs] if isinstance(refs, str) else refs:
-                yield from self.reference(f"{here}.inputs.{name}", ref, want=port)
+                yield from self.reference(f"{here}.inputs.{name}", ref, port)
             yield from self.reachable(f"{here}.inputs.{name}", refs, port)
         for port in spec.inputs:
             if port.required and port.name not in step.inputs and wire(self.pipeline, step, port, self.specs) is None:
-                yield self.problem(f"{here}.inputs.{port.name}", f"nothing gives a {port.kind} for this input; name a source", "missing")
+                source = "the output of a step" if port.kind == VALUE else "a source"
+                message = f"nothing gives a {port.kind} for this input; name {source}"
+                yield self.problem(f"{here}.inputs.{port.name}", message, "missing")
 
     def values(self, here: str, step: Step, spec: StepSpec) -> Iterator[Problem]:
         for name, ref in step.bind.items():
             if name not in spec.param_names():
-                yield self.problem(f"{here}.bind.{name}", f"{spec.name} has no such param{did_you_mean(name, spec.param_names())}", "unknown")
+                hint = did_you_mean(name, spec.param_names())
+                yield self.problem(f"{here}.bind.{name}", f"{spec.name} has no such param{hint}", "unknown")
             found = REFERENCE.match(ref)
             if not found or found[1] != "job":
                 yield self.problem(f"{here}.bind.{name}", f'must be "job.NAME", not "{ref}"')
-        given = step.with_ | {name: None for name in step.bind}
+        given = step.with_ | dict.fromkeys(step.bind)
         for problem in check_params(spec, step.with_, place=f"{here}.with."):
             name = problem.field.removeprefix(f"{here}.with.")
             # A missing param may still come with the job.
@@ -250,14 +265,17 @@ class _Check:
                 continue
             yield self.problem(problem.field, problem.message, problem.code)
 
-    def reference(self, place: str, ref: str, want: Port | None, *, sources: bool = True) -> Iterator[Problem]:
+    def reference(
+        self, place: str, ref: str, want: Port | None = None, *, delivered: bool = False
+    ) -> Iterator[Problem]:
+        """What a reference names must exist, and be what an input takes or what can be delivered."""
         found = REFERENCE.match(ref)
         if not found:
             yield self.problem(place, f'"{ref}" is not a reference; write "source.video" or "STEP.OUTPUT"')
             return
         head, output = found.groups()
         if head == "source":
-            if not sources:
+            if delivered:
                 yield self.problem(place, "what came in is not a result; name a step's output")
             elif output not in FILE_TYPES and want and want.kind == VALUE:
                 yield self.problem(place, "a source is a file; this input takes a value", "wrong_type")
@@ -266,7 +284,8 @@ class _Check:
             return
         other = self.steps.get(head)
         if other is None:
-            yield self.problem(place, f'there is no step with id "{head}"{did_you_mean(head, [*self.steps, "source"])}', "unknown")
+            hint = did_you_mean(head, [*self.steps, "source"])
+            yield self.problem(place, f'there is no step with id "{head}"{hint}', "unknown")
             return
         spec = self.specs.get(other.uses)
         if spec is None:
@@ -278,7 +297,7 @@ class _Check:
             yield self.problem(place, f'{spec.name} has no output "{output}"{hint or gives}', "unknown")
         elif want and want.kind not in (port.kind, "file"):
             yield self.problem(place, f"takes {want.kind}, but {ref} is {port.kind}", "wrong_type")
-        elif want is None and port.kind == VALUE:
+        elif delivered and port.kind == VALUE:
             yield self.problem(place, f"{ref} is a value; only files are delivered", "wrong_type")
 
     def reachable(self, place: str, refs: str | list[str], port: Port) -> Iterator[Problem]:
@@ -289,13 +308,15 @@ class _Check:
             step = self.steps.get(ref.partition(".")[0])
             if step is None or (step.when is None and step.on_error == "fail"):
                 return
-        yield self.problem(place, f'everything it names may be skipped; add a fallback such as "source.{port.kind}"', "may_be_missing")
+        fallback = "take away the when" if port.kind == VALUE else f'add a fallback such as "source.{port.kind}"'
+        yield self.problem(place, f"everything it names may be skipped; {fallback}", "may_be_missing")
 
     def condition(self, place: str, when: str) -> Iterator[Problem]:
         found = CONDITION.match(when.strip())
         ref = REFERENCE.match(found["ref"]) if found else None
         if not found or not ref:
-            yield self.problem(place, f'"{when}" is not a condition; write "job.NAME", "not job.NAME" or \'job.NAME == "value"\'')
+            forms = '"job.NAME", "not job.NAME" or \'job.NAME == "value"\''
+            yield self.problem(place, f'"{when}" is not a condition; write {forms}')
             return
         if found["value"] is not None and _literal(found["value"]) is _BAD:
             yield self.problem(place, f"{found['value']} is not a TOML value; put quotes round text")
@@ -303,9 +324,11 @@ class _Check:
             bound = {r for s in self.pipeline.steps for r in s.bind.values()}
             if ref[2] not in self.pipeline.params and found["ref"] not in bound:
                 hint = did_you_mean(ref[2], [*self.pipeline.params, *(b.removeprefix("job.") for b in bound)])
-                yield self.problem(place, f"the job has no param {ref[2]}; declare it as [params.{ref[2]}]{hint}", "unknown")
+                yield self.problem(
+                    place, f"the job has no param {ref[2]}; declare it as [params.{ref[2]}]{hint}", "unknown"
+                )
         elif ref[1] != "source":
-            yield from self.reference(place, found["ref"], want=None)
+            yield from self.reference(place, found["ref"])
 
     def cycles(self) -> Iterator[Problem]:
         try:
@@ -317,9 +340,10 @@ class _Check:
 def wire(pipeline: Pipeline, step: Step, port: Port, specs: Mapping[str, StepSpec]) -> list[str] | None:
     """Where an input that nobody named comes from: the nearest earlier output of its type, else the source of its type.
 
-    A nearest step that may be skipped is followed by what would have been taken without it.
+    A nearest step that may be skipped is followed by what would have been taken without it. An input that a step can do
+    without is wired only where the pipeline names it: nobody is surprised by what they did not ask for.
     """
-    if port.kind == VALUE:
+    if port.kind == VALUE or not port.required:
         return None
     refs: list[str] = []
     earlier = pipeline.steps[: next(i for i, s in enumerate(pipeline.steps) if s is step)]
@@ -330,15 +354,15 @@ def wire(pipeline: Pipeline, step: Step, port: Port, specs: Mapping[str, StepSpe
             refs.append(f"{other.id}.{output.name}")
             if other.when is None and other.on_error == "fail":
                 return refs
-    if port.required or refs:
-        return [*refs, f"source.{port.kind}"]
-    return None
+    return [*refs, f"source.{port.kind}"]
 
 
 # --- freeze -----------------------------------------------------------------------------------------------------------
 
 
-def freeze(pipeline: Pipeline, specs: Mapping[str, StepSpec], params: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+def freeze(
+    pipeline: Pipeline, specs: Mapping[str, StepSpec], params: Mapping[str, Any]
+) -> tuple[Pipeline, dict[str, Any]]:
     """A job's own copy of a pipeline: inputs wired, params filled in, progress shared out.
 
     Args:
@@ -359,12 +383,24 @@ def freeze(pipeline: Pipeline, specs: Mapping[str, StepSpec], params: Mapping[st
     share = 100 / len(pipeline.steps)
     for i, step in enumerate(pipeline.steps):
         spec = specs[step.uses]
-        bound = {name: job_params[key] for name, ref in step.bind.items() if (key := ref.partition(".")[2]) in job_params and job_params[key] is not None}
+        bound = {
+            name: job_params[key]
+            for name, ref in step.bind.items()
+            if (key := ref.partition(".")[2]) in job_params and job_params[key] is not None
+        }
         values = step.with_ | bound | step_params.get(step.id, {})
         problems += check_params(spec, values, place=f"{step.id}.")
-        inputs = {p.name: refs for p in spec.inputs if (refs := _listed(step.inputs.get(p.name)) or wire(pipeline, step, p, specs))}
+        inputs = {
+            p.name: refs
+            for p in spec.inputs
+            if (refs := _listed(step.inputs.get(p.name)) or wire(pipeline, step, p, specs))
+        }
         progress = step.progress or [round(i * share, 1), round((i + 1) * share, 1)]
-        steps.append(msgspec.structs.replace(step, inputs=inputs, with_=values, bind={}, progress=progress, title=step.title or step.id))
+        steps.append(
+            msgspec.structs.replace(
+                step, inputs=inputs, with_=values, bind={}, progress=progress, title=step.title or step.id
+            )
+        )
     if problems:
         raise InvalidInput(f"{problems[0]}", problems=problems)
     deliver = pipeline.deliver or _default_delivery(pipeline, specs)
@@ -386,7 +422,9 @@ def _sort_params(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Give every param that came with the job to the job or to the step that it is for."""
     bound = {ref.partition(".")[2] for s in pipeline.steps for ref in s.bind.values()}
-    job: dict[str, Any] = {name: p.default for name, p in pipeline.params.items()} | {n: None for n in bound if n not in pipeline.params}
+    job: dict[str, Any] = {name: p.default for name, p in pipeline.params.items()} | {
+        n: None for n in bound if n not in pipeline.params
+    }
     steps: dict[str, dict[str, Any]] = {}
     for name, value in params.items():
         owners = [s.id for s in pipeline.steps if name in specs[s.uses].param_names()]
@@ -405,7 +443,9 @@ def _sort_params(
         else:
             known = [*job, *(n for s in pipeline.steps for n in specs[s.uses].param_names())]
             takes = f"; it takes: {', '.join(sorted(set(known))) or 'none'}"
-            problems.append(Problem(name, f"{pipeline.name} has no such param{did_you_mean(name, known) or takes}", "unknown"))
+            problems.append(
+                Problem(name, f"{pipeline.name} has no such param{did_you_mean(name, known) or takes}", "unknown")
+            )
     return job, steps
 
 

@@ -64,7 +64,7 @@ def normalise(
         field: the name to use in complaints.
 
     Returns:
-        The same regions in fractions of the picture, ends clipped to nothing: what was given is either right or refused.
+        The same regions in fractions of the picture, nothing clipped: what was given is right, or refused.
 
     Raises:
         InvalidInput: a box outside the picture, an empty or reversed time range, or one past the end; all of them.
@@ -88,14 +88,18 @@ def normalise(
                 )
             )
         if region.end_time is not None and region.end_time <= region.start_time:
-            problems.append(Problem(f"{here}.endTime", f"must be after startTime ({region.start_time:g} s)", "empty_range"))
+            problems.append(
+                Problem(f"{here}.endTime", f"must be after startTime ({region.start_time:g} s)", "empty_range")
+            )
         # A tenth of a second of tolerance at the end: containers disagree with themselves about their length.
         if region.start_time >= duration_s:
             problems.append(Problem(f"{here}.startTime", f"past the end of the video ({duration_s:.2f} s)", "past_end"))
         elif region.end_time is not None and region.end_time > duration_s + 0.1:
             problems.append(Problem(f"{here}.endTime", f"past the end of the video ({duration_s:.2f} s)", "past_end"))
         x, y = min(box.x / w, 1.0), min(box.y / h, 1.0)
-        fraction = Coordinates(x=x, y=y, width=min(box.width / w, 1 - x) or 1e-9, height=min(box.height / h, 1 - y) or 1e-9)
+        fraction = Coordinates(
+            x=x, y=y, width=min(box.width / w, 1 - x) or 1e-9, height=min(box.height / h, 1 - y) or 1e-9
+        )
         out.append(Region(region.type, fraction, region.start_time, region.end_time))
     if problems:
         raise InvalidInput(f"{len(problems)} problem(s) in {field}: {problems[0]}", problems=problems)

@@ -61,7 +61,9 @@ def check_params(spec: StepSpec, values: dict[str, Any], *, place: str) -> list[
         if known is None:
             hint = did_you_mean(name, fields)
             takes = f"it takes: {', '.join(sorted(fields)) or 'no params'}"
-            problems.append(Problem(f"{place}{name}", f"{spec.name} has no such param{hint or '; ' + takes}", "unknown"))
+            problems.append(
+                Problem(f"{place}{name}", f"{spec.name} has no such param{hint or '; ' + takes}", "unknown")
+            )
             continue
         try:
             msgspec.convert(value, type=known.type, strict=False)

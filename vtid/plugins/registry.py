@@ -41,26 +41,28 @@ class Plugins:
         raise NotFound(f'There is no plugin "{name}"{did_you_mean(name, [r.name for r in self.records])}')
 
     def unavailable(self, step: str) -> str | None:
-        """Why the plugin of a step keeps it from running; None when nothing does, or when no plugin has that name."""
+        """Why a step cannot run now, or None when it can."""
         name = step.partition(".")[0]
         record = next((r for r in self.records if r.name == name), None)
-        if record is None or record.status is Status.ENABLED:
-            return None
-        return f"plugin {name} is {record.status}: {record.reason}"
+        if record is None:
+            return f'there is no plugin "{name}"'
+        if record.status is not Status.ENABLED:
+            return f"plugin {name} is {record.status}: {record.reason}"
+        return None if step in record.specs else f'plugin {name} has no step "{step}"'
 
     def step(self, name: str) -> Step:
         """The step of that name, ready to run.
 
         Raises:
-            Unavailable: its plugin cannot work now.
             NotFound: there is none.
+            Unavailable: its plugin cannot work now.
         """
+        plugin = self.record(name.partition(".")[0])
+        if plugin.usable and name not in plugin.specs:
+            raise NotFound(f'There is no step "{name}"{did_you_mean(name, self.specs)}')
         if reason := self.unavailable(name):
             raise Unavailable(f"{name} cannot run: {reason}")
-        for record in self.records:
-            if name in record.steps:
-                return record.steps[name]
-        raise NotFound(f'There is no step "{name}"{did_you_mean(name, self.specs)}')
+        return plugin.steps[name]
 
     def settings(self, plugin: str) -> Struct:
         """The settings of a plugin, in its own type."""
