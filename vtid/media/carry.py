@@ -22,11 +22,13 @@ _BRANDS = ("major_brand", "minor_version", "compatible_brands")
 _ISO = ("mp4", "mov", "3gp")
 
 
-def copyable(stream: Stream, source: InputContainer, target: str) -> str | None:
+def refusal(stream: Stream, target: str) -> str | None:
     """Why a stream can't be carried over to the container `target`, or None where it can.
 
     The answer comes from the muxer: it either writes a header with the stream in it, or it doesn't.
     """
+    if target == "avi" and stream.codec_context and stream.codec_context.name == "aac":
+        return f"audio track {stream.index} (aac): avi cannot hold its times"
     try:
         with av.open(io.BytesIO(), "w", format=target) as scratch:
             clone(scratch, stream)

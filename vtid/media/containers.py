@@ -20,8 +20,8 @@ _READABLE = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,ivf,h264,hevc,av1,obu,nut,"
     "dv,m4v,y4m,yuv4mpegpipe,wav,w64,aiff,mp3,aac,ac3,eac3,flac,caf,amr," + ",".join(f"{name}_pipe" for name in IMAGES)
 )
-"""Only containers that hold their own bytes. Playlists (HLS, DASH, concat) would make a stranger's file name other files
-and addresses for the daemon to read."""
+"""Only containers that hold their own bytes. Playlists (HLS, DASH, concat) would let a stranger's file name other files
+and addresses, which the daemon would then read."""
 
 _WRITABLE = {
     ".mp4": "mp4",
@@ -116,7 +116,7 @@ def _unopened(path: Path) -> VtidError:
 
 
 def short_name(container: InputContainer, path: Path) -> str:
-    """The container as a file's ending would say it: mp4, mov, mkv, webm, avi, ts, png …"""
+    """The container as a file's ending would say it: mp4, mov, mkv, webm, avi, ts, png and so on."""
     name = container.format.name
     if name.startswith("mov,"):
         return _isobmff(container, path)

@@ -56,7 +56,7 @@ class Decoder:
         self.broken_packets = 0
         context = stream.codec_context
         context.thread_count = max(1, threads)
-        context.thread_type = "AUTO"  # type: ignore[assignment]
+        context.thread_type = "AUTO"
 
     def decode(self, packet: Packet[VideoStream]) -> Iterator[PlanarFrame]:
         """The frames that a packet completes; an empty packet flushes the decoder."""

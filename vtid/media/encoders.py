@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
 import av
 from av import Codec, VideoFrame
 from av.codec.codec import find_best_pix_fmt_of_list
+from av.sidedata.sidedata import SideData
 from msgspec import Struct
 
 from vtid.domain.media import VideoStream
@@ -122,7 +123,9 @@ def plan_encode(
 def _choose(source: VideoStream, first: VideoFrame, container: str, asked: str, interlaced: bool) -> str:
     if asked != "auto":
         return _asked(asked, source, first, container)
-    wanted = (_BY_NAME.get(source.codec, "libx264"), *_FALLBACKS)
+    # AVI holds no presentation times: players guess those of H.264 and come out a frame late.
+    usual = "mpeg4" if container == "avi" else "libx264"
+    wanted = (_BY_NAME.get(source.codec, usual), *_FALLBACKS)
     able = [name for name in wanted if _can(name, source, first, container, interlaced=interlaced)]
     exact = [name for name in able if _pixel_format(name, first.format.name) == first.format.name]
     near = [name for name in able if bit_depth(_pixel_format(name, first.format.name)) >= source.bit_depth]
@@ -215,7 +218,7 @@ def _hdr_options(encoder: str, first: VideoFrame) -> dict[str, str]:
     if encoder not in ("libx264", "libx265", "libsvtav1"):
         return {}
     decimal = encoder == "libsvtav1"
-    parts = [*_mastering(first, decimal=decimal), *_light_level(first, encoder)]
+    parts = [*_mastering(first, encoder, decimal=decimal), *_light_level(first, encoder)]
     if not parts:
         return {}
     if encoder == "libx265":
@@ -225,8 +228,8 @@ def _hdr_options(encoder: str, first: VideoFrame) -> dict[str, str]:
     }
 
 
-def _mastering(first: VideoFrame, *, decimal: bool) -> Iterator[str]:
-    """From FFmpeg's AVMasteringDisplayMetadata: red, green, blue, white (x, y each), darkest, brightest, as fractions."""
+def _mastering(first: VideoFrame, encoder: str, *, decimal: bool) -> Iterator[str]:
+    """From FFmpeg's AVMasteringDisplayMetadata: red, green, blue, white (x, y each), darkest, brightest; fractions."""
     data = _side_data(first, "MASTERING_DISPLAY_METADATA")
     if not data or not all(struct.unpack_from("=2i", data, 80)):
         return
@@ -235,7 +238,8 @@ def _mastering(first: VideoFrame, *, decimal: bool) -> Iterator[str]:
     chroma = [f"{v:.5f}" if decimal else str(round(v * 50000)) for v in values[:8]]
     light = [f"{v:.4f}" if decimal else str(round(v * 10000)) for v in (values[9], values[8])]
     red, green, blue, white = (",".join(chroma[at : at + 2]) for at in (0, 2, 4, 6))
-    yield f"mastering-display=G({green})B({blue})R({red})WP({white})L({','.join(light)})"
+    name = "master-display" if encoder == "libx265" else "mastering-display"
+    yield f"{name}=G({green})B({blue})R({red})WP({white})L({','.join(light)})"
 
 
 def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
@@ -246,7 +250,8 @@ def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
 
 
 def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
-    for entry in frame.side_data:
+    entries: Iterable[SideData] = frame.side_data  # type: ignore[assignment] # PyAV's stub says dict; it is a list
+    for entry in entries:
         if entry.type.name == kind:
             return bytes(entry)
     return None

@@ -59,7 +59,7 @@ class PlanarFrame:
     def yuv(self, box: Box) -> NDArray[np.float32]:
         """Y, U and V of the box as float32 h×w×3 on the 8-bit scale, chroma upsampled. A copy.
 
-        Chroma is repeated, not interpolated: what is read and painted back unchanged then leaves the samples as they were.
+        Chroma is repeated, not interpolated: what is read and painted back unchanged leaves the samples as they were.
         """
         x0, y0, x1, y1 = self._checked(box)
         out = np.empty((y1 - y0, x1 - x0, 3), np.float32)

@@ -25,7 +25,7 @@ _NATIVE = frozenset(
 
 @lru_cache(maxsize=64)
 def planar_format(name: str) -> str:
-    """The planar YUV or gray format, of the same depth and chroma as far as there is one, for any pixel format's name."""
+    """The planar YUV or gray format of the same depth and chroma, or the nearest there is, for any pixel format."""
     if name in _NATIVE:
         return name
     layout = VideoFormat(name, 16, 16)

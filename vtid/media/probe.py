@@ -158,7 +158,7 @@ def _duration(container: InputContainer) -> Fraction:
 
 
 def _measured(container: InputContainer) -> Fraction:
-    """From the first to the end of the last packet. Reads the whole file, for the few that don't say how long they are."""
+    """From the first to the end of the last packet. Reads the whole file, for the few that don't say their length."""
     container.seek(0)
     first: Fraction | None = None
     last = Fraction(0)

@@ -115,6 +115,12 @@ class _Tape:
             yield frame
             frame = next(self._frames, None)
 
+    def last_duration(self, frame: PlanarFrame) -> int:
+        """How long the last frame is shown, in ticks. The frame itself says how far apart packets lie, which is not it."""
+        begin, length = self.stream.start_time, self.stream.duration
+        left = begin + length - frame.pts if begin is not None and length else 0
+        return left if left > 0 else frame.av.duration
+
     def _run(self) -> Iterator[PlanarFrame]:
         with reading(self._path):
             for packet in self.container.demux():
@@ -142,8 +148,8 @@ class _Writer:
                 self._video = _add_video(out, tape.stream, first, plan)
             elif carry.rebuilt(stream, tape.container, container_name):
                 continue
-            elif reason := carry.copyable(stream, tape.container, container_name):
-                self.dropped.append(reason)
+            elif reason := carry.refusal(stream, container_name):
+                self._drop(stream, reason)
             else:
                 carried[stream.index] = carry.clone(out, stream)
         for stream in tape.container.streams:
@@ -154,31 +160,40 @@ class _Writer:
         self._carrier = carry.Carrier(out, carried)
         tape.send_packets(self._carrier.take)
 
+    def _drop(self, stream: Stream, reason: str) -> None:
+        """Leave a stream out, and say so; losing sound is not a thing to say afterwards."""
+        if stream.type == "audio":
+            raise MediaError(f"The sound would be lost: {reason}. Ask for another container, such as mkv.")
+        self.dropped.append(reason)
+
     def encode(self, frames: Iterable[PlanarFrame]) -> None:
         """Encode the frames and write them with all that lies beside them."""
-        last: int | None = None
+        held: PlanarFrame | None = None  # one frame back: how long it is shown is known when the next one comes
         for frame in frames:
-            if last is not None and frame.pts <= last:
-                raise RuntimeError(f"the edit yielded frame {frame.index} after a later one")
-            last = frame.pts
-            self._mux(self._video.encode(self._prepared(frame)))
+            if held is not None:
+                if frame.pts <= held.pts:
+                    raise RuntimeError(f"the edit yielded frame {frame.index} after frame {held.index}")
+                self._encode(held, frame.pts - held.pts)
+            held = frame
             self.frames += 1
         if self.frames != self._tape.read or next(self._tape.frames(), None) is not None:
             raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that it was given")
+        if held is not None:
+            self._encode(held, self._tape.last_duration(held))
         self._mux(self._video.encode(None))
         self._carrier.release()
 
-    def _prepared(self, frame: PlanarFrame) -> VideoFrame:
+    def _encode(self, frame: PlanarFrame, duration: int) -> None:
         picture = to_planar(frame.av, self._plan.pixel_format)
         picture.pict_type = 0  # or the encoder repeats the source's I, P and B
         picture.pts, picture.time_base = frame.pts, self._tape.stream.time_base
-        if frame.av.duration and self._plan.time_base == picture.time_base:
-            self._durations[frame.pts] = frame.av.duration
-        return picture
+        if self._plan.time_base == picture.time_base:
+            self._durations[frame.pts] = duration
+        self._mux(self._video.encode(picture))
 
     def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
         for packet in packets:
-            if (known := self._durations.pop(packet.pts or 0, 0)) and not packet.duration:
+            if known := self._durations.pop(packet.pts or 0, 0):
                 packet.duration = known
             at = (packet.dts or 0) * packet.time_base
             self._carrier.release(until=at)
@@ -220,7 +235,7 @@ def remux(source: Path, target: Path) -> tuple[str, ...]:
     container_name = output_format(target)
     with open_input(source) as container, _removed_on_failure(target):
         refused = {
-            stream.index: carry.copyable(stream, container, container_name)
+            stream.index: carry.refusal(stream, container_name)
             for stream in container.streams
             if not carry.rebuilt(stream, container, container_name)
         }

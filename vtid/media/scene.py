@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,17 @@ _PAN = 0.35
 """How far the camera moves over a clip, in picture widths."""
 
 _GRAIN_TILES = 7
+
+
+class _Layer(NamedTuple):
+    """Hills at one distance: a ridge from line `top` on that lets the sky through, and ground from `solid` on."""
+
+    depth: float
+    top: int
+    solid: int
+    ridge: Picture
+    mask: Picture
+    ground: Picture
 
 
 class Scene:
@@ -43,11 +54,12 @@ class Scene:
         """
         width, height = self._size
         out = self._window(self._sky, progress * 0.15).copy()
-        for depth, (texture, mask) in zip((0.35, 0.65, 1.0), self._layers, strict=True):
-            shift = progress * depth
-            out = _over(out, self._window(texture, shift), self._window(mask, shift))
-            if depth < 1.0:
-                self._draw_things(out, progress, depth)
+        for layer in self._layers:
+            shift = progress * layer.depth
+            ridge, ground = out[layer.top : layer.solid], out[layer.solid :]
+            ridge[:] = _over(ridge, self._window(layer.ridge, shift), self._window(layer.mask, shift))
+            ground[:] = self._window(layer.ground, shift)
+            self._draw_things(out, progress, layer.depth)
         lit = cv2.multiply(out, self._vignette, scale=1 / 255)
         gain = 1.0 + 0.06 * np.sin(progress * 9.0)
         grain = np.roll(self._grain[number % _GRAIN_TILES], (number * 37 % height, number * 91 % width), axis=(0, 1))
@@ -55,9 +67,9 @@ class Scene:
 
     def _window(self, wide: Picture, shift: float) -> Picture:
         """What the camera sees of a picture wider than it, with the fraction of a pixel it needs to pan smoothly."""
-        width, height = self._size
+        width = self._size[0]
         move = np.float32([[1, 0, -shift * _PAN * width], [0, 1, 0]])  # type: ignore[arg-type]
-        return cv2.warpAffine(wide, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value,call-overload,no-any-return]
+        return cv2.warpAffine(wide, move, (width, wide.shape[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload,no-any-return]
 
     def _wide(self) -> tuple[int, int]:
         width, height = self._size
@@ -73,8 +85,8 @@ class Scene:
         cover = np.clip((clouds - 0.5) * 3, 0, 1)
         return (sky * (1 - cover) + np.float32([225, 222, 220]) * cover).astype(np.uint8)  # type: ignore[arg-type,no-any-return]
 
-    def _ridge(self, depth: float) -> tuple[Picture, Picture]:
-        """Hills at a depth (1 is nearest) and where they are, as a picture and a soft mask."""
+    def _ridge(self, depth: float) -> _Layer:
+        """Hills at a depth; 1 is nearest."""
         width, height = self._wide()
         line = _noise(self._rng, width, 1, base=4, octaves=6)[0]
         horizon = height * (0.25 + 0.42 * depth) + (line - 0.5) * height * 0.5
@@ -88,7 +100,12 @@ class Scene:
         patches = _noise(self._rng, width, height, base=6, octaves=4)[..., None]
         ground = (tint * (1 - patches) + self._colour((60, 85, 140), 30) * patches) * light
         mixed = ground * (0.35 + 0.65 * depth) + haze * (0.65 - 0.65 * depth)
-        return np.clip(mixed, 0, 255).astype(np.uint8), np.rint(mask * 255).astype(np.uint8)
+        hills = np.clip(mixed, 0, 255).astype(np.uint8)
+        top = int(np.clip(horizon.min() - 2, 0, height - 2))
+        solid = int(np.clip(horizon.max() + 2, top + 1, height - 1))
+        return _Layer(
+            depth, top, solid, hills[top:solid], np.rint(mask[top:solid] * 255).astype(np.uint8), hills[solid:]
+        )
 
     def _thing(self) -> dict[str, Any]:
         """A shaded ball of its own texture, its way across and its size."""
@@ -147,4 +164,4 @@ def _noise(rng: np.random.Generator, width: int, height: int, *, base: int, octa
             break
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     total -= total.min()
-    return total / max(1e-6, float(total.max()))  # type: ignore[no-any-return]
+    return total / max(1e-6, float(total.max()))

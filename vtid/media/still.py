@@ -47,7 +47,7 @@ def write_png(path: Path, bgr: NDArray[np.uint8]) -> None:
 
 def before_after(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Two BGR pictures side by side, the second scaled to the height of the first."""
-    height, width = before.shape[:2]
+    height = before.shape[0]
     if after.shape[0] != height:
         after = cv2.resize(after, (round(after.shape[1] * height / after.shape[0]), height))  # type: ignore[assignment]
     gap = np.full((height, _GAP, 3), 255, np.uint8)

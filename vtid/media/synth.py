@@ -44,8 +44,6 @@ class Subtitle(Struct, frozen=True):
 class Look(Struct, frozen=True):
     """How a clip is coded and tagged, for tests of what must survive."""
 
-    codec: str = "libx264"
-    pix_fmt: str = "yuv420p"
     options: dict[str, str] = {}
     crf: int = 21
     matrix: str = "bt709"
@@ -82,8 +80,8 @@ def draw_clip(
     subtitles: Sequence[Subtitle] = (),
     audio: bool = True,
     seed: int = 0,
-    codec: str | None = None,
-    pix_fmt: str | None = None,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
     look: Look = Look(),  # noqa: B008 - frozen
     clean_path: Path | None = None,
 ) -> Drawn:
@@ -98,9 +96,9 @@ def draw_clip(
         subtitles: burned into the picture.
         audio: with a voice.
         seed: the same seed draws the same clip.
-        codec: encoder, over that of `look`.
-        pix_fmt: pixel format, over that of `look`.
-        look: coding and tags.
+        codec: encoder.
+        pix_fmt: pixel format.
+        look: further coding, and tags.
         clean_path: where to write the same clip without subtitles.
 
     Returns:
@@ -112,7 +110,9 @@ def draw_clip(
     with ExitStack() as stack:
         paths = [path] if clean_path is None else [path, clean_path]
         films = [
-            stack.enter_context(_Film(each, look, codec, pix_fmt, (width, height), Fraction(fps), audio=audio))
+            stack.enter_context(
+                _Film(each, look, codec=codec, pix_fmt=pix_fmt, size=(width, height), fps=Fraction(fps), audio=audio)
+            )
             for each in paths
         ]
         for number, tick in enumerate(ticks):
@@ -139,18 +139,18 @@ class _Film:
         self,
         path: Path,
         look: Look,
-        codec: str | None,
-        pix_fmt: str | None,
+        *,
+        codec: str,
+        pix_fmt: str,
         size: tuple[int, int],
         fps: Fraction,
-        *,
         audio: bool,
     ) -> None:
         self._look = look
         self._fps = fps
         self._out: OutputContainer = open_output(path)
         self._out.metadata.update(look.metadata)
-        self._video = self._add_video(codec or look.codec, pix_fmt or look.pix_fmt, size)
+        self._video = self._add_video(codec, pix_fmt, size)
         self._audio = [self._add_audio(track) for track in range(look.audio_tracks if audio else 0)]
         self._samples = [0] * len(self._audio)
 
@@ -198,8 +198,8 @@ class _Film:
         return stream
 
     def _add_audio(self, track: int) -> AudioStream:
-        webm = self._out.format.name == "webm"
-        stream: AudioStream = self._out.add_stream("libopus" if webm else "aac", rate=_RATE, layout="mono")  # type: ignore[assignment]
+        codec = {"webm": "libopus", "avi": "libmp3lame"}.get(self._out.format.name, "aac")
+        stream: AudioStream = self._out.add_stream(codec, rate=_RATE, layout="mono")  # type: ignore[assignment]
         stream.metadata["language"] = ("eng", "deu", "fra")[track % 3]
         return stream
 
@@ -221,11 +221,11 @@ def _voice(begin: int, end: int, *, pitch: float) -> NDArray[np.float32]:
     wobble = pitch * time + 1.5 * np.sin(2 * np.pi * 0.7 * time)
     syllables = np.clip(np.sin(2 * np.pi * 3.1 * time), 0, 1) * (np.sin(2 * np.pi * 0.31 * time) > -0.6)
     formants = (550 + 250 * np.sin(2 * np.pi * 1.3 * time), 1500 + 500 * np.sin(2 * np.pi * 0.9 * time))
-    sound = np.zeros_like(time)
+    sound: NDArray[np.float64] = np.zeros_like(time)
     for harmonic in range(1, 25):
         level = sum(np.exp(-(((harmonic * pitch - formant) / 180) ** 2)) for formant in formants) + 0.3 / harmonic
         sound += level * np.sin(2 * np.pi * harmonic * wobble)
-    return (0.12 * sound * syllables).astype(np.float32)  # type: ignore[no-any-return]
+    return np.asarray(0.12 * sound * syllables, np.float32)
 
 
 def _burn(bgr: NDArray[np.uint8], subtitles: Sequence[Subtitle], time_s: float) -> tuple[int, int, int, int] | None:
@@ -278,7 +278,7 @@ def _drawn_text(text: str, size: int, box: bool) -> tuple[NDArray[np.float32], N
         align="center",
     )
     pixels = np.asarray(canvas).astype(np.float32)
-    return pixels[..., 2::-1].copy(), pixels[..., 3:] / 255
+    return pixels[..., 2::-1].copy(), pixels[..., 3:] / np.float32(255)
 
 
 def lines(texts: Sequence[str], *, each_s: float = 2.0, gap_s: float = 0.3) -> Iterator[Subtitle]:

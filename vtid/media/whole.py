@@ -12,7 +12,7 @@ from pathlib import Path
 from vtid.errors import MediaError, Problem
 
 _MAX_BOXES = 10_000
-"""Top-level boxes that are looked at; long fragmented files have two per fragment, and a cut one then shows at decoding."""
+"""Top-level boxes that are looked at. Fragmented files have two per fragment; a few hours of video stay below this."""
 
 
 def require_whole(path: Path, container: str, *, frames: tuple[int, int] | None = None) -> None:
