@@ -257,13 +257,9 @@ class _Check:
             found = REFERENCE.match(ref)
             if not found or found[1] != "job":
                 yield self.problem(f"{here}.bind.{name}", f'must be "job.NAME", not "{ref}"')
-        given = step.with_ | dict.fromkeys(step.bind)
         for problem in check_params(spec, step.with_, place=f"{here}.with."):
-            name = problem.field.removeprefix(f"{here}.with.")
-            # A missing param may still come with the job.
-            if problem.code == "missing" or (name in given and name not in step.with_):
-                continue
-            yield self.problem(problem.field, problem.message, problem.code)
+            if problem.code != "missing":  # it may still come with the job
+                yield self.problem(problem.field, problem.message, problem.code)
 
     def reference(
         self, place: str, ref: str, want: Port | None = None, *, delivered: bool = False
