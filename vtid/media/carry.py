@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeVar
 
@@ -90,21 +91,49 @@ class Carrier:
         self._out = out
         self._streams = streams
         self._held: deque[Packet[Stream]] = deque()
+        self._undated: defaultdict[int, list[Packet[Stream]]] = defaultdict(list)
 
     def take(self, packet: Packet[Stream]) -> None:
         """Take a packet of the source, of whatever stream."""
-        picture = Disposition.attached_pic in packet.stream.disposition
-        if packet.stream.index in self._streams and packet.size and (packet.dts is not None or picture):
-            self._held.append(packet)
+        index = packet.stream.index
+        if index not in self._streams or not packet.size:
+            return
+        if Disposition.attached_pic in packet.stream.disposition:
+            packet.pts = packet.dts = 0
+        if packet.dts is None:
+            self._undated[index].append(packet)
+            return
+        if early := self._undated.pop(index, None):
+            self._held.extend(_dated(early, packet.dts))
+        self._held.append(packet)
 
     def release(self, until: Fraction | None = None) -> None:
-        """Write what comes before a time, in seconds; without one, all."""
+        """Write what comes before a time, in seconds; without one, all that is held."""
         while self._held and (until is None or _time(self._held[0]) <= until):
             packet = self._held.popleft()
-            if packet.dts is None:
-                packet.pts = packet.dts = 0
             packet.stream = self._streams[packet.stream.index]
             self._out.mux_one(packet)
+
+    def finish(self) -> None:
+        """Write what is left, at the end of the source."""
+        for early in self._undated.values():
+            self._held.extend(_dated(early, max(each.pts or 0 for each in early) + 1))
+        self._undated.clear()
+        self.release()
+
+
+def _dated(early: list[Packet[Stream]], next_dts: int) -> Iterator[Packet[Stream]]:
+    """Give decoding times to packets that have none, counting back from the first that has one.
+
+    Matroska stores presentation times only. FFmpeg works the others out, but not for the first packets of a stream with
+    B-frames: to leave those out, as is often done, loses the first key frame and all that hangs on it.
+    """
+    step = max(1, min(packet.duration or 1 for packet in early))
+    shown = min((packet.pts for packet in early if packet.pts is not None), default=next_dts)
+    last = min(next_dts, shown + step)  # none is decoded after it is shown
+    for back, packet in zip(range(len(early), 0, -1), early, strict=True):
+        packet.dts = last - back * step
+        yield packet
 
 
 def _time(packet: Packet[Stream]) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -201,6 +202,7 @@ def _base_options(encoder: str, options: EncodeOptions, profile: str | None) -> 
     if encoder == "libx265":
         return {**tuned(17, "veryfast"), "x265-params": "log-level=error:open-gop=0"}
     if encoder == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: else it prints its settings, and offers no other switch
         return tuned(20, "8")
     if encoder == "libvpx-vp9":
         return {"crf": tuned(18)["crf"], "deadline": "good", "cpu-used": "4", "row-mt": "1"}

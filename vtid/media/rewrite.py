@@ -115,8 +115,12 @@ class _Tape:
             yield frame
             frame = next(self._frames, None)
 
+    def more(self) -> bool:
+        """Are there frames that nobody has taken?"""
+        return self._first is not None or next(self._frames, None) is not None
+
     def last_duration(self, frame: PlanarFrame) -> int:
-        """How long the last frame is shown, in ticks. The frame itself says how far apart packets lie, which is not it."""
+        """How long the last frame is shown, in ticks; the frame itself says how far apart packets lie, not frames."""
         begin, length = self.stream.start_time, self.stream.duration
         left = begin + length - frame.pts if begin is not None and length else 0
         return left if left > 0 else frame.av.duration
@@ -176,12 +180,12 @@ class _Writer:
                 self._encode(held, frame.pts - held.pts)
             held = frame
             self.frames += 1
-        if self.frames != self._tape.read or next(self._tape.frames(), None) is not None:
-            raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that it was given")
+        if self.frames != self._tape.read or self._tape.more():
+            raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that there are")
         if held is not None:
             self._encode(held, self._tape.last_duration(held))
         self._mux(self._video.encode(None))
-        self._carrier.release()
+        self._carrier.finish()
 
     def _encode(self, frame: PlanarFrame, duration: int) -> None:
         picture = to_planar(frame.av, self._plan.pixel_format)
@@ -250,4 +254,5 @@ def remux(source: Path, target: Path) -> tuple[str, ...]:
             for packet in container.demux(kept):
                 carrier.take(packet)
                 carrier.release()
+            carrier.finish()
     return dropped
