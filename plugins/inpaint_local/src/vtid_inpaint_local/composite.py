@@ -1,4 +1,4 @@
-"""Second pass: a window of frames moves over the film; in it holes are filled and painted. Only masked pixels change."""
+"""Second pass: a window of frames moves over the film; in it holes are filled and painted, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from . import tuning
 from .arrays import Pixels
 from .events import Event, Findings
 from .fill import Mapper
-from .plates import Plate, hole_at, plates_of
+from .plates import hole_at, plates_of
 from .zones import Zones
 
 
 class Composite:
     """An edit for `Media.rewrite`: frames in, the same frames out, text painted over."""
 
-    def __init__(self, found: Findings, zones: Zones, width: int, height: int, *, threads: int = 1, frame_bytes: int = 0) -> None:
+    def __init__(
+        self, found: Findings, zones: Zones, width: int, height: int, *, threads: int = 1, frame_bytes: int = 0
+    ) -> None:
         self._zones = zones
         self._plates = sorted(plates_of(found.events, width, height, found.cuts), key=lambda p: p.first)
         self._threads = threads
@@ -39,7 +41,7 @@ class Composite:
         """Yields every frame, in order."""
         with ThreadPoolExecutor(self._threads) as pool:
 
-            def run(work: Callable[[int], None], numbers: Iterable[int]) -> None:
+            def run(work: Callable[[int], object], numbers: Iterable[int]) -> None:
                 for _ in pool.map(work, numbers):
                     pass
 

@@ -61,7 +61,7 @@ class RapidOcr:
 
     def boxes(self, bgr: Pixels) -> list[Found]:
         """See `Detector`."""
-        got = self._engine(bgr, use_det=True, use_cls=False, use_rec=False)
+        got: Any = self._engine(bgr, use_det=True, use_cls=False, use_rec=False)
         if got.boxes is None:
             return []
         scores = got.scores if got.scores is not None else [1.0] * len(got.boxes)
@@ -69,7 +69,7 @@ class RapidOcr:
 
     def read(self, bgr: Pixels) -> tuple[str, float] | None:
         """See `Detector`."""
-        got = self._engine(bgr, use_det=False, use_cls=False, use_rec=True)
+        got: Any = self._engine(bgr, use_det=False, use_cls=False, use_rec=True)
         return (str(got.txts[0]).strip(), float(got.scores[0])) if got.txts else ("", 0.0)
 
 
@@ -107,7 +107,11 @@ def _easyocr_reader(model_dir: Path | None, threads: int) -> Any:
         ) from error
     torch.set_num_threads(threads)
     logging.getLogger("easyocr").setLevel(logging.ERROR)
-    where = {} if model_dir is None else {"model_storage_directory": str(model_dir), "user_network_directory": str(model_dir)}
+    where = (
+        {}
+        if model_dir is None
+        else {"model_storage_directory": str(model_dir), "user_network_directory": str(model_dir)}
+    )
     try:
         return easyocr.Reader(["en"], gpu=False, download_enabled=False, recognizer=False, verbose=False, **where)
     except (FileNotFoundError, OSError) as error:
@@ -145,8 +149,10 @@ def choose(name: str, *, threads: int, model_dir: Path | None) -> Detector:
 
 
 def look_closely(detector: Detector, bgr: Pixels, edge: int = 16) -> list[Found]:
-    """Text in a small upright crop: with a replicated border, as detectors miss what touches the edge, and doubled
-    where the crop is so small that its letters are.
+    """Text in a small upright crop.
+
+    With a replicated border, as detectors miss what touches the edge, and doubled where it is so low that its letters
+    must be small.
     """
     zoom = 2 if bgr.shape[0] < 80 else 1
     framed = cv2.copyMakeBorder(bgr, edge, edge, edge, edge, cv2.BORDER_REPLICATE)

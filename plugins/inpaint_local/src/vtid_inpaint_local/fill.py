@@ -22,7 +22,7 @@ from .arrays import Floats, Mask, Pixels
 from .spatial import close_holes, enlarge, spread
 
 Ints = NDArray[np.int32]
-Mapper = Callable[[Callable[[int], None], Iterable[int]], None]
+Mapper = Callable[[Callable[[int], object], Iterable[int]], None]
 """Does something for every number, possibly at once on several threads."""
 
 
@@ -95,7 +95,9 @@ def flow_between(here: Patch, other: Patch) -> Floats:
     return enlarge(smooth, w, h)[here.ys, here.xs]
 
 
-def step(here: Patch, other: Patch, other_number: int, behind: Pointers | None, flow: Floats, oldest: int, newest: int) -> Reached:
+def step(
+    here: Patch, other: Patch, flow: Floats, *, number: int, behind: Pointers | None, oldest: int, newest: int
+) -> Reached:
     """One frame on: each pixel's source is where it comes to lie in `other`, or what that pixel itself points to."""
     h, w = here.hole.shape
     qx, qy = here.xs + flow[:, 0], here.ys + flow[:, 1]
@@ -103,10 +105,10 @@ def step(here: Patch, other: Patch, other_number: int, behind: Pointers | None, 
     rx = np.clip(np.rint(qx).astype(np.int32), 0, w - 1)
     ry = np.clip(np.rint(qy).astype(np.int32), 0, h - 1)
     free = ~other.near[ry, rx]
-    frame = np.where(free, other_number, -1).astype(np.int32)
+    frame = np.where(free, number, -1).astype(np.int32)
     x, y = qx.astype(np.float32), qy.astype(np.float32)
     if behind is not None:
-        frame = np.where(free, other_number, behind[0][ry, rx]).astype(np.int32)
+        frame = np.where(free, number, behind[0][ry, rx]).astype(np.int32)
         x = np.where(free, qx, behind[1][ry, rx] + (qx - rx)).astype(np.float32)
         y = np.where(free, qy, behind[2][ry, rx] + (qy - ry)).astype(np.float32)
     good = inside & (frame >= oldest) & (frame <= newest) & (x >= 0) & (x <= w - 1.01) & (y >= 0) & (y <= h - 1.01)
@@ -124,7 +126,9 @@ def spread_out(patch: Patch, reached: Reached) -> Pointers:
     return frame, x, y
 
 
-def chase(patches: Mapping[int, Patch], order: Iterable[int], towards: int, cuts: set[int], behind: Pointers | None) -> tuple[dict[int, Reached], Pointers | None]:
+def chase(
+    patches: Mapping[int, Patch], order: Iterable[int], towards: int, cuts: set[int], behind: Pointers | None
+) -> tuple[dict[int, Reached], Pointers | None]:
     """Carry pointers through the frames in this order.
 
     Args:
@@ -138,6 +142,7 @@ def chase(patches: Mapping[int, Patch], order: Iterable[int], towards: int, cuts
         What each frame with a hole reaches, and the pointers of the last one.
     """
     out: dict[int, Reached] = {}
+    oldest, newest = min(patches), max(patches)
     for t in order:
         here, other = patches[t], patches.get(t + towards)
         cut = (t if towards < 0 else t + 1) in cuts
@@ -146,8 +151,15 @@ def chase(patches: Mapping[int, Patch], order: Iterable[int], towards: int, cuts
             continue
         if towards not in here.flows:
             here.flows[towards] = flow_between(here, other)
-        oldest, newest = min(patches), max(patches)
-        reached = step(here, other, t + towards, behind, here.flows[towards], max(oldest, t - tuning.LOOK), min(newest, t + tuning.LOOK))
+        reached = step(
+            here,
+            other,
+            here.flows[towards],
+            number=t + towards,
+            behind=behind,
+            oldest=max(oldest, t - tuning.LOOK),
+            newest=min(newest, t + tuning.LOOK),
+        )
         behind = spread_out(here, reached)
         out[t] = reached
     return out, behind
@@ -225,7 +237,7 @@ def fuse(patch: Patch, temporal: Iterable[tuple[Mask, Floats]]) -> Floats:
     return np.asarray(total / weights[..., None], np.float32)
 
 
-def in_turn(work: Callable[[int], None], numbers: Iterable[int]) -> None:
+def in_turn(work: Callable[[int], object], numbers: Iterable[int]) -> None:
     """The plain `Mapper`."""
     for number in numbers:
         work(number)
@@ -287,7 +299,10 @@ class Filler:
         jobs = [
             (t, to)
             for t, to in wanted
-            if patches[t].any and t + to in patches and to not in patches[t].flows and (t if to < 0 else t + 1) not in self._cuts
+            if patches[t].any
+            and t + to in patches
+            and to not in patches[t].flows
+            and (t if to < 0 else t + 1) not in self._cuts
         ]
         guides = sorted({n for t, to in jobs for n in (t, t + to)})
         run(lambda n: patches[n].prepare(), guides)

@@ -78,7 +78,7 @@ class Turn(Struct, frozen=True):
         return np.ascontiguousarray(np.rot90(picture, self.rotation // 90))
 
     def coded_box(self, box: tuple[float, float, float, float], width: int, height: int) -> Box:
-        """A box found in an upright picture of this width and height, in the coded picture or crop that it came from."""
+        """A box found in an upright picture of this width and height, in the coded picture that it came from."""
         x0, y0, x1, y1 = box
         if self.rotation == 90:
             x0, y0, x1, y1 = height - y1, x0, height - y0, x1

@@ -25,6 +25,7 @@ from vtid.sdk import Box
 from . import tuning
 from .arrays import Floats, Mask, Pixels, Plane
 from .geometry import text_height
+from .spatial import close_holes
 
 
 class Still(NamedTuple):
@@ -62,8 +63,8 @@ def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pix
     seeds = _seeds(seen, inside, height)
     if seeds is None:
         return inside
-    letters = _letters(seen, seeds, height)
-    distance = cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3)
+    letters = _letters(seen, seeds, inside, height)
+    distance = np.asarray(cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
     mask = np.asarray(distance <= _rim(seen.middle[..., 0], distance, height) + margin)
     changed = _changed(edges, distance, height)
@@ -82,11 +83,15 @@ class Seeds(NamedTuple):
 
 
 def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
-    """Bright or dark strokes, whichever are more, stronger and more of one colour."""
+    """Bright or dark strokes, whichever are more, stronger and more of one colour.
+
+    Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
+    """
     best: tuple[float, Seeds] | None = None
     side = max(5, int(height * 0.5)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     luma = np.ascontiguousarray(seen.middle[..., 0])
+    around = close_holes(luma[..., None], inside)[..., 0]
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
         values = np.clip(hat[inside], 0, 255).astype(np.uint8).reshape(-1, 1)
@@ -98,24 +103,29 @@ def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
         core = at & (hat > np.percentile(hat[at], 40))
         colour = np.median(seen.middle[core], 0).astype(np.float32)
         spread = float(np.abs(seen.middle[core].astype(np.float32) - colour).mean())
-        merit = float(hat[at].mean()) * np.sqrt(at.sum()) / (8 + spread)
+        contrast = min(float(hat[at].mean()), float(np.abs(luma[at] - around[at]).mean()))
+        merit = contrast * np.sqrt(at.sum()) / (8 + spread)
         if best is None or merit > best[0]:
             best = merit, Seeds(at, colour, threshold, hat.astype(np.float32))
     return best[1] if best else None
 
 
-def _letters(seen: Still, seeds: Seeds, height: int) -> Mask:
-    """Seeds and what is joined to them in their colour; and single letters beside the box, which detectors leave out."""
+def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
+    """Seeds, what is joined to them in their colour, and single letters beside the box, which detectors leave out."""
     off = np.abs(seen.middle.astype(np.float32) - seeds.colour).max(2)
-    alike = (off < tuning.COLOUR_NEAR) & (seen.wander < tuning.STABLE)
-    joined = alike | seeds.at
+    stable = seen.wander < tuning.STABLE
+    alike = (off < tuning.COLOUR_NEAR) & stable
+    # Thin strokes never reach the letters' full colour: hysteresis follows them down to half the seeds' contrast.
+    reach = max(2, round(tuning.WEAK_REACH * height))
+    weak = (seeds.hat > tuning.WEAK * seeds.threshold) & stable & widen(inside, reach)
+    joined = alike | weak | seeds.at
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
     seeded = np.bincount(labels[seeds.at], minlength=count)
     total = np.bincount(labels.ravel(), minlength=count)
     standing = np.bincount(labels[(seeds.hat > seeds.threshold) & alike], minlength=count)
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & (np.maximum(w, h) <= 1.2 * height)
-    keep = (seeded > 0.25 * total) | beside
+    keep = (seeded > tuning.SEEDED * total) | beside
     keep[0] = False
     return np.asarray(keep[labels] | seeds.at)
 
@@ -140,7 +150,7 @@ def _rim(luma: Plane, distance: Floats, height: int) -> float:
 
 
 def _changed(edges: Sequence[tuple[Pixels, Pixels]], distance: Floats, height: int) -> Mask | None:
-    """Pixels near the letters that changed when the text came and when it went, by more than the picture itself did."""
+    """Pixels near the letters that changed as the text came and as it went, by more than the picture itself did."""
     if not edges:
         return None
     change = np.full(distance.shape, np.inf, np.float32)

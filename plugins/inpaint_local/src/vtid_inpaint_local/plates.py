@@ -9,7 +9,7 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Mask, Pixels, Floats
+from .arrays import Floats, Mask, Pixels
 from .events import Event
 from .fill import Filler, Mapper, Patch
 from .geometry import area, even, grow, meet, union
@@ -68,7 +68,9 @@ def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones
             if x1 <= x0 or y1 <= y0:
                 continue
             mx, my = event.mask_box[:2]
-            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask[y0 - my : y1 - my, x0 - mx : x1 - mx]
+            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask[
+                y0 - my : y1 - my, x0 - mx : x1 - mx
+            ]
         if part.any():
             zones.limit(part, box, time_s, text=text)
             hole |= part

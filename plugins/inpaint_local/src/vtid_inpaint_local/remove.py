@@ -81,7 +81,12 @@ class _Removal:
 
     def _rewrite(self, found: Findings, target: Path, begin: float, end: float) -> None:
         composite = Composite(
-            found, self.zones, self.stream.width, self.stream.height, threads=self.ctx.threads, frame_bytes=self.frame_bytes
+            found,
+            self.zones,
+            self.stream.width,
+            self.stream.height,
+            threads=self.ctx.threads,
+            frame_bytes=self.frame_bytes,
         )
         options = EncodeOptions(self.params.codec, self.params.crf, self.params.preset, self.ctx.threads)
 
@@ -166,7 +171,8 @@ def _summary(events: list[Removed], found: Findings, *, verified: bool) -> str:
         left = [e for e in events if e.still_seen]
         if left:
             when = ", ".join(f"{e.start_s:.1f} to {e.end_s:.1f} s" for e in left[:5])
-            parts.append(f"Text is still visible in {len(left)} of {texts} places where it was removed ({when}{', …' if len(left) > 5 else ''}).")
+            more = ", …" if len(left) > 5 else ""
+            parts.append(f"Text is still visible in {len(left)} of {texts} places where it was removed ({when}{more}).")
         else:
             checked = "none of it is seen in the result" if verified else "the result was not checked"
             parts.append(f"{texts} text(s) removed; {checked}.")

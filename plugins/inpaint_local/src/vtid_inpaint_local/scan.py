@@ -24,12 +24,14 @@ class Scan:
     """Feed it every frame, then ask what it found."""
 
     def __init__(self, detector: Detector | None, turn: Turn, zones: Zones, rate: Rate, width: int) -> None:
-        """Args:
-        detector: None looks for no text; erasure regions are all there is then.
-        turn: how the picture is shown.
-        zones: where text is to go.
-        rate: lengths in frames.
-        width: of the picture that the detector is shown, pixels.
+        """Ready for the first frame.
+
+        Args:
+            detector: None looks for no text; erasure regions are all there is then.
+            turn: how the picture is shown.
+            zones: where text is to go.
+            rate: lengths in frames.
+            width: of the picture that the detector is shown, pixels.
         """
         self._detector, self._turn, self._zones, self._rate, self._width = detector, turn, zones, rate, width
         self._ring = Ring(rate.ring)
@@ -139,7 +141,7 @@ class Scan:
         if self._turn.rotation % 180:
             pad_x, pad_y = pad_y, pad_x
         wide = grow(coded, pad_x, pad_y, frame.width, frame.height)
-        track = Track(coded, wide, number, self._ring, self._rate, found.score)
+        track = Track(coded, wide, number=number, ring=self._ring, rate=self._rate, score=found.score)
         if track.template.usable:
             self._tracks.append(track)
 
@@ -194,9 +196,7 @@ def merge(events: list[Event]) -> list[Event]:
     """Drop a text found twice: one that lies in another, in space and in time, and whose mask adds nothing."""
     out: list[Event] = []
     for event in sorted(events, key=lambda e: -(e.box[2] - e.box[0]) * (e.end - e.start)):
-        if not any(
-            o.start <= event.start and event.end <= o.end and cover(event.box, o.box) > 0.95 for o in out
-        ):
+        if not any(o.start <= event.start and event.end <= o.end and cover(event.box, o.box) > 0.95 for o in out):
             out.append(event)
     return out
 

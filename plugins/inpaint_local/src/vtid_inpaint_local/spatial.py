@@ -33,15 +33,18 @@ def _level(weighted: Floats, weight: Floats) -> Floats:
     half = (h + 1) // 2, (w + 1) // 2, -1  # OpenCV drops a channel axis of one
     small, share = cv2.pyrDown(weighted).reshape(half), cv2.pyrDown(weight)
     sure = np.minimum(1.0, share * 2)  # a coarse pixel counts in full once half of it is known
-    below = _level(small * (sure / np.maximum(share, 1e-6))[..., None], sure)
+    lifted = small * (sure / np.maximum(share, 1e-6))[..., None]
+    below = _level(np.asarray(lifted, np.float32), np.asarray(sure, np.float32))
     up = cv2.pyrUp(below, dstsize=(w, h)).reshape(h, w, -1)
     trust = np.clip(weight, 0, 1)[..., None]
     return np.asarray(here * trust + up * (1 - trust), np.float32)
 
 
 def spread(values: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats]:
-    """Normalised convolution (Knutsson and Westin, 1993) with a Gaussian, at a quarter of the size, where it costs a
-    sixteenth: known values, carried smoothly over the unknown.
+    """Carry known values smoothly over the unknown.
+
+    Normalised convolution (Knutsson and Westin, 1993) with a Gaussian, at a quarter of the size, where it costs a
+    sixteenth.
 
     Returns:
         The result and its support, both at a quarter of the size; see `enlarge`.
@@ -52,7 +55,9 @@ def spread(values: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats
     top = cv2.GaussianBlur(cv2.resize(weighted, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
     support = cv2.GaussianBlur(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
     bottom = support + 1e-6
-    return np.asarray(top / (bottom[..., None] if values.ndim == 3 else bottom), np.float32), np.asarray(support, np.float32)
+    return np.asarray(top / (bottom[..., None] if values.ndim == 3 else bottom), np.float32), np.asarray(
+        support, np.float32
+    )
 
 
 def enlarge(values: Floats, width: int, height: int) -> Floats:

@@ -27,7 +27,9 @@ DetectorName = Literal["auto", "rapidocr", "easyocr"]
 class Settings(Struct, forbid_unknown_fields=True):
     """The operator's table `[plugins.inpaint_local]`."""
 
-    default_detector: Annotated[DetectorName, Meta(description="What `auto` means; `auto` takes the first installed.")] = "auto"
+    default_detector: Annotated[
+        DetectorName, Meta(description="What `auto` means; `auto` takes the first installed.")
+    ] = "auto"
     model_dir: Annotated[
         Path | None,
         Meta(description="Folder with EasyOCR's weights (craft_mlt_25k.pth). Nothing is ever downloaded."),
@@ -37,19 +39,27 @@ class Settings(Struct, forbid_unknown_fields=True):
 class Params(Struct, forbid_unknown_fields=True):
     """What a job may choose."""
 
-    detector: Annotated[DetectorName, Meta(description="Which text detector looks; auto takes the operator's choice.")] = "auto"
+    detector: Annotated[
+        DetectorName, Meta(description="Which text detector looks; auto takes the operator's choice.")
+    ] = "auto"
     regions: Annotated[
         list[Region],
         Meta(
-            description="Boxes on the picture as shown, in fractions or pixels, each over a time range. erasure: all inside "
-            "goes; text: only text inside goes, and with one such region text elsewhere stays; protection: nothing inside is touched."
+            description="Boxes on the picture as shown, in fractions or pixels, each over a time range. erasure: all "
+            "inside goes; text: only text inside goes, and with one such region text elsewhere stays; "
+            "protection: nothing inside is touched."
         ),
     ] = field(default_factory=list)
     find_text: Annotated[bool, Meta(description="Look for text. False: only erasure regions are emptied.")] = True
     sample_s: Annotated[
-        float, Meta(ge=0.1, le=2, description="Seconds between looks for text. Shorter finds shorter texts, and takes longer.")
+        float,
+        Meta(
+            ge=0.1, le=2, description="Seconds between looks for text. Shorter finds shorter texts, and takes longer."
+        ),
     ] = 0.4
-    verify: Annotated[bool, Meta(description="Look for the text again in the result, and try once more where it is still seen.")] = True
+    verify: Annotated[
+        bool, Meta(description="Look for the text again in the result, and try once more where it is still seen.")
+    ] = True
     codec: Annotated[
         Literal["auto", "h264", "hevc", "av1", "vp9", "prores"],
         Meta(description="How the result is encoded; auto keeps the source's codec where it can be encoded."),
@@ -58,7 +68,9 @@ class Params(Struct, forbid_unknown_fields=True):
         Annotated[float, Meta(ge=0, le=63)] | None,
         Meta(description="Constant rate factor, smaller is better; empty: so that the loss does not show."),
     ] = None
-    preset: Annotated[str | None, Meta(description="The encoder's preset, such as veryfast or slow; empty: vtid chooses.")] = None
+    preset: Annotated[
+        str | None, Meta(description="The encoder's preset, such as veryfast or slow; empty: vtid chooses.")
+    ] = None
 
 
 class Inputs(Struct):
@@ -119,9 +131,9 @@ class Outputs(Struct):
 class Remove(Step):
     """Remove burned-in text: subtitles, captions and whatever lies in the regions given.
 
-    Text is found every few tenths of a second, followed to the exact frame, masked stroke by stroke and filled with what
-    the frames before and after show of the background. Only masked pixels change; sound and all else is carried over. A
-    video in which nothing is found is given back as it is, bit for bit.
+    Text is looked for every few tenths of a second, followed to the exact frame, masked stroke by stroke and filled
+    with what the frames before and after show of the background. Only masked pixels change; sound and all else is
+    carried over. A video in which nothing is found is given back as it is, bit for bit.
     """
 
     name = "inpaint_local.remove"

@@ -73,14 +73,16 @@ class Edge(NamedTuple):
 class Track:
     """A box in which text was seen, while it lasts."""
 
-    def __init__(self, box: Box, wide: Box, number: int, ring: Ring, rate: Rate, score: float) -> None:
-        """Args:
-        box: of the text.
-        wide: the box in which its strokes, outline and shadow are looked for.
-        number: the frame in which it was seen; the newest in the ring.
-        ring: the last frames.
-        rate: lengths in frames.
-        score: the detector's.
+    def __init__(self, box: Box, wide: Box, *, number: int, ring: Ring, rate: Rate, score: float) -> None:
+        """Looks back at once.
+
+        Args:
+            box: of the text.
+            wide: the box in which its strokes, outline and shadow are looked for.
+            number: the frame in which it was seen; the newest in the ring.
+            ring: the last frames.
+            rate: lengths in frames.
+            score: the detector's.
         """
         frame = ring.get(number)
         assert frame is not None

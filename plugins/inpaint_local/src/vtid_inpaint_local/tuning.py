@@ -57,7 +57,7 @@ SAMPLES = 15
 READ_SCORE = 0.6
 READ_CHARS = 2
 HITS = 0.5
-"""Share of looks, while it was there, that found the text. Stands in for reading in scripts the reader does not know."""
+"""Share of looks, while it was there, that found the text. Stands in for reading in scripts that the reader lacks."""
 HIT_SCORE = 0.6
 
 # --- mask: which pixels -----------------------------------------------------------------------------------------------
@@ -70,12 +70,18 @@ COLOUR_NEAR = 45
 """Levels (largest channel) within which a pixel has the letters' colour."""
 STABLE = 14
 """Levels of temporal deviation under which a pixel holds still."""
+WEAK = 0.45
+"""Share of the seeds' threshold down to which a stroke joined to them is followed: thin strokes are half background."""
+WEAK_REACH = 0.2
+"""Text heights beyond the box within which that holds."""
+SEEDED = 0.2
+"""Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
 """Text heights: the broadest outline."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
 MARGIN_TEXT_PX = 18.0
-"""One more pixel of margin per so much text height, between 1 and 2: 0 px costs 12 dB, 3 px costs 0.7 dB."""
+"""One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 
