@@ -168,7 +168,7 @@ def test_the_index_is_in_front(media, clip, tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_metadata_chapters_subtitles_cover_and_attachments_stay(media, clip, packets, tmp_path):
+def test_metadata_chapters_subtitles_and_attachments_stay(media, clip, packets, tmp_path):
     plain, source, target = clip("plain.mp4"), tmp_path / "rich.mkv", tmp_path / "b.mkv"
     enrich(plain, source)
 
@@ -213,6 +213,27 @@ def enrich(plain, rich):
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 out.mux(packet)
+
+
+@pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
+def test_a_cover_stays_a_cover(target, media, clip, tmp_path):
+    source = tmp_path / "covered.mp4"
+    with av.open(str(clip("plain.mp4"))) as plain, av.open(str(source), "w") as out:
+        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in plain.streams}
+        cover = out.add_stream("mjpeg", rate=1, width=32, height=32)
+        cover.pix_fmt, cover.disposition = "yuvj420p", av.stream.Disposition.attached_pic
+        out.mux(cover.encode(av.VideoFrame(32, 32, "yuvj420p")) + cover.encode(None))
+        for packet in plain.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+
+    result = media.rewrite(source, tmp_path / target, untouched)
+
+    after = media.probe(tmp_path / target)
+    assert (result.copied_streams, result.dropped) == (2, ())
+    assert len(after.video) == 1
+    assert [(s.type, s.codec) for s in after.other] == [("picture", "mjpeg")]
 
 
 def test_what_the_container_cannot_hold_is_named(media, clip, tmp_path):

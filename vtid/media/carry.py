@@ -6,6 +6,7 @@ import io
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeVar
 
 import av
@@ -44,12 +45,40 @@ def rebuilt(stream: Stream, source: InputContainer, target: str) -> bool:
     if target not in _ISO or stream.type != "data":
         return False
     chapter_text = stream.discard == Discard.all and bool(source.chapters())
-    timecode = any("timecode" in video.metadata for video in source.streams.video) and "language" in stream.metadata
-    return chapter_text or (timecode and "timecode" in stream.metadata)
+    return chapter_text or "timecode" in stream.metadata
 
 
 def _codec(stream: Stream) -> str:
     return stream.codec_context.name if stream.codec_context else (stream.name or "unknown codec")
+
+
+def add_streams(out: OutputContainer, streams: list[Stream], source: Path) -> dict[int, Stream]:
+    """Add streams that take the packets of others as they are.
+
+    Returns:
+        Index of the old stream -> new stream, less those that have no packets in the new file.
+    """
+    matroska = out.format.name == "matroska"
+    added = {
+        stream.index: _add_cover(out, stream, source) if matroska and is_cover(stream) else clone(out, stream)
+        for stream in streams
+    }
+    return {index: stream for index, stream in added.items() if stream.type != "attachment"}
+
+
+def is_cover(stream: Stream) -> bool:
+    """True for a picture that goes with the file, and is no video."""
+    return Disposition.attached_pic in stream.disposition
+
+
+def _add_cover(out: OutputContainer, stream: Stream, source: Path) -> Stream:
+    """Matroska keeps covers as attached files; as a stream, the picture would come out as a second video."""
+    kind = "jpeg" if _codec(stream) == "mjpeg" else _codec(stream)
+    with av.open(f"file:{source}") as again:
+        packets = (bytes(packet) for packet in again.demux(again.streams[stream.index]) if packet.size)
+        picture = next(packets, b"")
+    name = stream.metadata.get("filename", f"cover.{'jpg' if kind == 'jpeg' else kind}")
+    return out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), picture)
 
 
 def clone(out: OutputContainer, stream: S) -> S:
@@ -98,7 +127,7 @@ class Carrier:
         index = packet.stream.index
         if index not in self._streams or not packet.size:
             return
-        if Disposition.attached_pic in packet.stream.disposition:
+        if is_cover(packet.stream):
             packet.pts = packet.dts = 0
         if packet.dts is None:
             self._undated[index].append(packet)

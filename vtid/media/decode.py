@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 from av import Packet, VideoFrame
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vtid.errors import MediaError, Problem
+from vtid.media.carry import is_cover
 from vtid.media.containers import open_input, reading, short_name
 from vtid.media.frame import PlanarFrame
 from vtid.media.pixels import to_planar
@@ -28,7 +28,7 @@ _BACKOFFS = (0.0, 2.0, 15.0)
 def main_video(container: InputContainer, name: str) -> VideoStream:
     """The first video stream that is not cover art. Raises `MediaError` where there is none or its codec is unknown."""
     for stream in container.streams.video:
-        if Disposition.attached_pic in stream.disposition:
+        if is_cover(stream):
             continue
         if stream.codec_context is None:
             raise MediaError(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from av import VideoFrame
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream as AvVideoStream
 
 from vtid.domain.media import AudioStream, MediaInfo, OtherStream, VideoStream
 from vtid.errors import MediaError, Problem
+from vtid.media.carry import is_cover
 from vtid.media.containers import IMAGES, open_input, reading, short_name
 from vtid.media.pixels import bit_depth
 
@@ -31,7 +32,7 @@ def probe(path: Path) -> MediaInfo:
         InvalidInput: there is no such file.
     """
     with open_input(path) as container, reading(path):
-        pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+        pictures = [stream for stream in container.streams.video if not is_cover(stream)]
         first = _first_frame(container, pictures[0]) if pictures and pictures[0].codec_context else None
         video = tuple(describe_video(stream, None if at else first) for at, stream in enumerate(pictures))
         return MediaInfo(
@@ -68,12 +69,8 @@ def require_video(info: MediaInfo, name: str) -> VideoStream:
     raise MediaError(f"{name} {what}. Give a video.", problems=[Problem("", what, code=code)])
 
 
-def _is_cover(stream: Stream) -> bool:
-    return Disposition.attached_pic in stream.disposition
-
-
 def _is_other(stream: Stream) -> bool:
-    return stream.type not in ("video", "audio") or _is_cover(stream)
+    return stream.type not in ("video", "audio") or is_cover(stream)
 
 
 def _first_frame(container: InputContainer, stream: AvVideoStream) -> VideoFrame | None:
@@ -137,7 +134,7 @@ def _audio(stream: Stream) -> AudioStream:
 def _other(stream: Stream) -> OtherStream:
     codec = stream.codec_context.codec.canonical_name if stream.codec_context else (stream.name or "unknown")
     return OtherStream(
-        index=stream.index, type="picture" if _is_cover(stream) else stream.type, codec=codec, language=stream.language
+        index=stream.index, type="picture" if is_cover(stream) else stream.type, codec=codec, language=stream.language
     )
 
 

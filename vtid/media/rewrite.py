@@ -81,7 +81,7 @@ class _Tape:
     """One pass over the source: frames come out decoded, all other packets go to whoever asked for them."""
 
     def __init__(self, container: InputContainer, path: Path, threads: int) -> None:
-        self._path = path
+        self.path = path
         with reading(path):
             self.container = container
             self.stream = main_video(container, path.name)
@@ -126,7 +126,7 @@ class _Tape:
         return left if left > 0 else frame.av.duration
 
     def _run(self) -> Iterator[PlanarFrame]:
-        with reading(self._path):
+        with reading(self.path):
             for packet in self.container.demux():
                 if packet.stream.index == self.stream.index:
                     yield from self._decoder.decode(packet)  # type: ignore[arg-type]
@@ -145,6 +145,7 @@ class _Writer:
         self._plan = plan
         self._durations: dict[int, int] = {}
         self.frames = 0
+        self.copied = 0
         self.dropped: list[str] = []
         carried: dict[int, Stream] = {}
         for stream in tape.container.streams:
@@ -155,11 +156,11 @@ class _Writer:
             elif reason := carry.refusal(stream, container_name):
                 self._drop(stream, reason)
             else:
-                carried[stream.index] = carry.clone(out, stream)
+                carried |= carry.add_streams(out, [stream], tape.path)
+                self.copied += 1
         for stream in tape.container.streams:
             if stream.index not in carried and stream.index != tape.stream.index:
                 stream.discard = Discard.all
-        self.copied = len(carried)
         carry.describe_file(out, tape.container)
         self._carrier = carry.Carrier(out, carried)
         tape.send_packets(self._carrier.take)
@@ -248,7 +249,7 @@ def remux(source: Path, target: Path) -> tuple[str, ...]:
         if not any(stream.type in ("video", "audio") for stream in kept):
             raise MediaError(f"{source.name} cannot go into {container_name}: {'; '.join(dropped) or 'it is empty'}.")
         with open_output(target, keep_tags=carry.has_maker_tags(container)) as out, reading(source):
-            carried = {stream.index: carry.clone(out, stream) for stream in kept}
+            carried = carry.add_streams(out, kept, source)
             carry.describe_file(out, container)
             carrier = carry.Carrier(out, carried)
             for packet in container.demux(kept):
