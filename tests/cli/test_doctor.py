@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vtid.cli import doctor
+
+
+def test_doctor_finds_this_machine_well(vtid):
+    said = vtid("doctor", "--json")
+    facts = {fact["name"]: fact for fact in said.json["facts"]}
+    assert said.json["ok"] is (said.code == 0)
+    for name in (
+        "vtid",
+        "Python",
+        "PyAV",
+        "FFmpeg",
+        "OpenCV",
+        "encoders",
+        "processors",
+        "memory",
+        "open files",
+        "clock",
+    ):
+        assert facts[name]["state"] == "ok", facts[name]
+    assert "libx264" in facts["encoders"]["value"]
+    assert "libavcodec" in facts["FFmpeg"]["value"]
+
+
+def test_doctor_in_words_says_what_follows(vtid, monkeypatch):
+    monkeypatch.setattr(doctor, "LIBRARIES", {"no_such_module": ("Spoon", "soup cannot be eaten", False)})
+    said = vtid("doctor")
+    assert said.code == 1
+    assert "✗ Spoon" in said.out
+    assert "→ soup cannot be eaten" in said.out
+    assert "Missing: Spoon." in said.out
+
+
+def test_an_optional_library_that_is_not_there_is_a_note(monkeypatch):
+    monkeypatch.setattr(doctor, "LIBRARIES", {"no_such_module": ("Spoon", "a fork will do", True)})
+    (fact,) = doctor.library("no_such_module")
+    assert (fact.state, fact.value, fact.meaning) == ("note", "–", "a fork will do")
+
+
+def test_a_library_that_crashes_the_interpreter_does_not_take_the_doctor_along(monkeypatch):
+    monkeypatch.setattr(doctor, "LIBRARIES", {"boom": ("Boom", "no boom", False)})
+    monkeypatch.setattr(doctor, "_PROBE", "import os; os.kill(os.getpid(), 11)")
+    (fact,) = doctor.library("boom")
+    assert fact.state == "missing"
+    assert "signal 11" in fact.value
+
+
+def test_missing_encoders():
+    facts = {fact.name: fact for fact in doctor.encoder_facts(lambda: {"libx264": False, "libx265": True})}
+    assert facts["encoder libx264"].state == "missing"
+    assert facts["encoder libsvtav1"].state == "note"
+    assert "encoder libx265" not in facts
+
+
+def test_a_configuration_with_problems_is_told_and_the_rest_goes_on(vtid, home):
+    (home / "vtid.toml").write_text("[server]\nprt = 1\n")
+    said = vtid("doctor", "--json")
+    facts = {fact["name"]: fact for fact in said.json["facts"]}
+    assert said.code == 1
+    assert "vtid check" in facts["configuration"]["value"]
+    assert "data folder" in facts
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "ok"), (-12, "ok"), (-48, "missing")])
+def test_a_clock_behind_our_own_files_is_wrong(hours, state):
+    assert doctor.clock(1_800_000_000 + hours * 3600, 1_800_000_000).state == state
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    fact = doctor.disk("data folder", tmp_path / "file" / "data")
+    assert fact.state == "missing"
+    assert doctor.disk("data folder", tmp_path / "not" / "yet").state in ("ok", "note")
+
+
+def test_as_a_program(tmp_path: Path):
+    """The real thing in a process of its own: nothing but JSON on standard output."""
+    import json
+
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "vtid.cli", "doctor", "--json"], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert {fact["name"] for fact in json.loads(done.stdout)["facts"]} >= {"vtid", "Python"}
+    assert done.returncode in (0, 1)

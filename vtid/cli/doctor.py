@@ -1,0 +1,268 @@
+"""`vtid doctor`: the machine that vtid runs on, what it lacks, and what that means."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+from msgspec import Struct
+
+from vtid import __version__
+from vtid.cli.local import json_option, load_config, output
+from vtid.cli.output import Output
+from vtid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vtid.config import Config
+
+State = Literal["ok", "note", "missing"]
+MARKS: dict[str, str] = {"ok": "✓", "note": "·", "missing": "✗"}
+
+_PROBE = """
+import importlib, importlib.metadata, json, sys, warnings
+warnings.simplefilter("ignore")
+module = importlib.import_module(sys.argv[1])
+version = getattr(module, "__version__", None) or importlib.metadata.version(sys.argv[1])
+libraries = getattr(module, "library_versions", None) or {}
+print(json.dumps({"version": str(version), "libraries": {k: ".".join(map(str, v)) for k, v in libraries.items()}}))
+"""
+PROBE_S = 60.0
+
+LIBRARIES: dict[str, tuple[str, str, bool]] = {
+    # module: what people call it, what its absence means, whether vtid can do without it
+    "av": ("PyAV", "no video can be read or written; run: pip install av", False),
+    "cv2": ("OpenCV", "no picture can be worked on; run: pip install opencv-python-headless", False),
+    "onnxruntime": ("ONNX Runtime", "the text detector RapidOCR cannot run; run: pip install onnxruntime", False),
+    "rapidocr": ("RapidOCR", "burned-in text cannot be found; run: pip install rapidocr", False),
+    "easyocr": ("EasyOCR", "not installed; it is an optional, slower text detector", True),
+}
+ENCODERS = {
+    "libx264": "H.264 video cannot be written, and the result of most jobs is H.264",
+    "libx265": "HEVC sources are written as another codec",
+    "libsvtav1": "AV1 sources are written as another codec",
+    "libvpx-vp9": "VP9 sources are written as another codec",
+}
+HARDWARE = ("_nvenc", "_qsv", "_amf", "_v4l2m2m")
+LOW_MEMORY = 2 << 30
+LOW_DISK = 2 << 30
+LOW_OPEN_FILES = 1024
+
+
+class Fact(Struct, frozen=True):
+    """One thing about this machine."""
+
+    name: str
+    state: State
+    value: str
+    meaning: str = ""
+    """What follows from it, where it is not as it should be."""
+
+
+@click.command(
+    "doctor", help="Look at this machine: versions, encoders, memory, disk. Exit code 1 where something is missing."
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Look, and say plainly what is missing and what it means."""
+    out = output(ctx)
+    facts = list(_facts(ctx))
+    missing = [fact for fact in facts if fact.state == "missing"]
+    if out.as_json:
+        out.json({"ok": not missing, "facts": facts})
+    else:
+        _say(out, facts, missing)
+    ctx.exit(1 if missing else 0)
+
+
+def _facts(ctx: click.Context) -> Iterator[Fact]:
+    config, about = _config(ctx)
+    yield Fact("vtid", "ok", __version__)
+    yield Fact("Python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Fact("system", "ok", platform.platform())
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(library, LIBRARIES):
+            yield from found
+    yield from encoder_facts(_encoders)
+    yield processors()
+    yield memory()
+    yield about
+    yield from (disk(name, path) for name, path in _places(config))
+    yield shared_memory()
+    yield open_files()
+    yield clock(time.time(), Path(__file__).stat().st_mtime)
+
+
+def _config(ctx: click.Context) -> tuple[Config, Fact]:
+    """The configuration, or the defaults where it has problems, which are the business of `vtid check`."""
+    from vtid.config import Config
+
+    try:
+        config = load_config(ctx)
+        return config, Fact("configuration", "ok", str(config.file or "no vtid.toml: the defaults hold"))
+    except ConfigError as error:
+        words = f"{len(error.problems)} problem(s); run: vtid check"
+        meaning = "the daemon does not start; the defaults are used here"
+        return Config(), Fact("configuration", "missing", words, meaning)
+
+
+def library(name: str) -> list[Fact]:
+    """Import a library in a process of its own: one that crashes or hangs must not take the doctor along."""
+    title, absence, optional = LIBRARIES[name]
+    command = [sys.executable, "-c", _PROBE, name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, check=False)  # noqa: S603 - ours
+    except subprocess.TimeoutExpired:
+        return [Fact(title, "missing", f"its import hangs for more than {PROBE_S:g} s", absence)]
+    if done.returncode:
+        return [_not_imported(title, done, absence, optional=optional)]
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    facts = [Fact(title, "ok", told["version"])]
+    if told["libraries"]:
+        facts.append(Fact("FFmpeg", "ok", ", ".join(f"{k} {v}" for k, v in sorted(told["libraries"].items()))))
+    return facts
+
+
+def _not_imported(title: str, done: subprocess.CompletedProcess[str], absence: str, *, optional: bool) -> Fact:
+    lines = done.stderr.strip().splitlines()
+    last = lines[-1] if lines else ""
+    why = f"its import ends the process (signal {-done.returncode})" if done.returncode < 0 else last
+    not_there = last.startswith("ModuleNotFoundError")
+    if optional:
+        return Fact(title, "note", "–" if not_there else why, absence if not_there else "it is installed but broken")
+    return Fact(title, "missing", why, absence)
+
+
+def _encoders() -> dict[str, bool]:
+    from vtid.media import encoders
+
+    return encoders()
+
+
+def encoder_facts(ask: Callable[[], dict[str, bool]]) -> Iterator[Fact]:
+    """The encoders that there are, and what the absence of others means."""
+    try:
+        known = ask()
+    except ImportError as error:
+        yield Fact("encoders", "missing", str(error), "no video can be written")
+        return
+    there = [name for name, built_in in known.items() if built_in]
+    hardware = [name for name in there if name.endswith(HARDWARE)]
+    yield Fact("encoders", "ok", ", ".join(name for name in there if name not in hardware) or "none")
+    if hardware:
+        words = "built in; each works only where its hardware and driver are there"
+        yield Fact("hardware encoders", "note", ", ".join(hardware), words)
+    for name, meaning in ENCODERS.items():
+        if not known.get(name):
+            yield Fact(f"encoder {name}", "missing" if name == "libx264" else "note", "–", meaning)
+
+
+def processors() -> Fact:
+    """Cores of the machine, and those that this process may use."""
+    usable, all_ = len(os.sched_getaffinity(0)), os.cpu_count() or 1
+    quota = _cpu_quota()
+    words = f"{usable} of {all_} cores" + (f", limited to the time of {quota:.1f}" if quota else "")
+    return Fact("processors", "ok", words)
+
+
+def _cpu_quota() -> float | None:
+    """How many cores' time a container is given; None for no limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(quota) / int(period) if quota != "max" else None
+
+
+def memory() -> Fact:
+    """Memory of the machine, or of the container where that is less."""
+    import psutil
+
+    now = psutil.virtual_memory()
+    total, free = now.total, now.available
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        total, free = min(total, limit), min(free, max(0, limit - used))
+    except (OSError, ValueError):
+        pass  # no container, or one without a limit
+    words = f"{size(free)} free of {size(total)}"
+    if total < LOW_MEMORY:
+        meaning = "little for video; set [workers] count = 1 and limits.step_memory_mb below it"
+        return Fact("memory", "note", words, meaning)
+    return Fact("memory", "ok", words)
+
+
+def _places(config: Config) -> Iterator[tuple[str, Path]]:
+    import tempfile
+
+    yield "data folder", Path(config.data.path).absolute()
+    yield "temporary folder", Path(tempfile.gettempdir())
+
+
+def disk(name: str, path: Path) -> Fact:
+    """Room at a path, or where it would be made, and whether this user may write there."""
+    from vtid.cli.check import nearest
+
+    folder = nearest(path)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return Fact(name, "missing", str(path), f"{folder} cannot be written by this user")
+    free = shutil.disk_usage(folder).free
+    words = f"{path}: {size(free)} free"
+    if free < LOW_DISK:
+        return Fact(name, "note", words, "little for video: a job needs about three times the size of its file")
+    return Fact(name, "ok", words)
+
+
+def shared_memory() -> Fact:
+    """Libraries use it between processes; containers often have very little."""
+    path = Path("/dev/shm")  # noqa: S108 - looked at, not written
+    if not path.is_dir():
+        return Fact("shared memory", "note", "–", "there is no /dev/shm; vtid itself needs none")
+    return Fact("shared memory", "ok", f"{path}: {size(shutil.disk_usage(path).free)} free")
+
+
+def open_files() -> Fact:
+    """How many files a process may hold open: each connection and each stream is one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= LOW_OPEN_FILES:
+        return Fact("open files", "ok", "no limit" if soft == resource.RLIM_INFINITY else str(soft))
+    return Fact("open files", "note", str(soft), f"few for a busy daemon; raise it: ulimit -n {min(4096, hard)}")
+
+
+def clock(now: float, built: float) -> Fact:
+    """A clock behind vtid's own files is wrong: leases, signed links and certificates go by it."""
+    words = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    if now < built - 24 * 3600:
+        meaning = "it is behind the date of vtid's own files; set it, signed links depend on it"
+        return Fact("clock", "missing", words, meaning)
+    return Fact("clock", "ok", words)
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count >> 20} MB"
+
+
+def _say(out: Output, facts: list[Fact], missing: list[Fact]) -> None:
+    width = max(len(fact.name) for fact in facts)
+    for fact in facts:
+        out.say(f"{MARKS[fact.state]} {fact.name:<{width}}  {fact.value}")
+        if fact.meaning:
+            out.say(f"  {'':<{width}}  → {fact.meaning}")
+    if missing:
+        out.say(f"\nMissing: {', '.join(fact.name for fact in missing)}.")
+    else:
+        out.say("\nThis machine has all that vtid needs.")
