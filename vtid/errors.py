@@ -190,7 +190,7 @@ class StepCrashed(StepFailed):
     code = "step_crashed"
 
 
-class RetryLater(Exception):  # noqa: N818 - an outcome that the runner acts on, not an error
+class RetryLater(Exception):
     """The other side is busy: run this step again after `after` seconds. Raised by authors of steps."""
 
     def __init__(self, after: float, message: str = "Waiting for a busy service") -> None:

@@ -22,8 +22,8 @@ A plugin, whole::
     def vtid_steps():
         return [Bar]
 
-What a step may raise: `StepError` (final, its words go to the user), `RetryLater` (busy), `NeedsAttention` (a person must
-act). Anything else is taken for a bug: the traceback goes to the log, plain words to the user, and the step is tried
+What a step may raise: `StepError` (final, its words go to the user), `RetryLater` (busy), `NeedsAttention` (a person
+must act). Anything else is taken for a bug: the traceback goes to the log, plain words to the user, and the step is tried
 again as often as its pipeline allows (`retries`).
 """
 
@@ -98,7 +98,7 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the coded picture; x1 and y1 lie outside."""
 
 
-# --- media: what `ctx.media` offers -------------------------------------------------------------------------------------
+# --- media: what `ctx.media` offers
 
 
 class Frame(Protocol):
@@ -120,9 +120,9 @@ class Frame(Protocol):
         """The Y plane as 8 bits, H×W, of the box or of the whole picture. May be a view: do not write to it."""
 
     def yuv(self, box: Box) -> NDArray[np.float32]:
-        """Y, U and V of the box as float32 h×w×3 on the 8-bit scale (10-bit values divided by 4), chroma upsampled. A copy.
+        """Y, U and V of the box as float32 h×w×3 on the 8-bit scale (10-bit values divided by 4). A copy.
 
-        Work done in these numbers never passes through RGB, so that no colour matrix or transfer curve can shift them.
+        Chroma is upsampled. Work done in these numbers never passes through RGB, so that no colour matrix or transfer curve can shift them.
         """
 
     def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
@@ -136,7 +136,7 @@ class EncodeOptions(Struct, frozen=True):
     """How edited video is encoded. What is not said here stays as it is in the source."""
 
     codec: str = "auto"
-    """`auto` keeps the source's codec where it can be encoded and takes H.264 where not; or h264, hevc, av1, vp9, prores."""
+    """`auto` keeps the source's codec where it can be encoded, else takes H.264; or h264, hevc, av1, vp9, prores."""
     crf: float | None = None
     """Constant rate factor; None: a value at which the loss does not show."""
     preset: str | None = None
@@ -189,7 +189,7 @@ class Media(Protocol):
         """
 
 
-# --- steps --------------------------------------------------------------------------------------------------------------
+# --- steps
 
 
 class Link(Protocol):
@@ -330,7 +330,7 @@ class Context:
 
 
 def _restore(value: Any, type_: type[T] | None) -> T:
-    return value if type_ is None else msgspec.convert(value, type_)  # type: ignore[no-any-return]
+    return value if type_ is None else msgspec.convert(value, type_)
 
 
 class Step(abc.ABC):

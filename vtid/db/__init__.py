@@ -1,8 +1,8 @@
 """The database: the truth about jobs. The only importer of SQLAlchemy.
 
-`Database` owns the connections. `Jobs` holds what the doors do with a job (add, show, list, cancel, retry, delete, follow),
-`Work` what a worker does with it (claim, keep, advance, end). Every method is one transaction, and all of it is async;
-synchronous code crosses over in `vtid.engine.bridge` only.
+`Database` owns the connections. `Jobs` holds what the doors do with a job (add, show, list, cancel, retry, delete,
+follow), `Work` what a worker does with it (claim, keep, advance, end). Every method is one transaction, and all of it
+is async; synchronous code crosses over in `vtid.engine.bridge` only.
 """
 
 from vtid.db.connect import Database

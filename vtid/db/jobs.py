@@ -113,13 +113,13 @@ class Jobs:
         async with self._db.read() as c:
             return to_job(await _row(c, job_id, user_id))
 
-    async def runs(self, job_id: str) -> list[StepRun]:
+    async def runs(self, job_id: str) -> Sequence[StepRun]:
         """The job's steps in the order of the pipeline."""
         async with self._db.read() as c:
             rows = await c.execute(select(step_runs).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
             return [to_run(r) for r in rows.mappings()]
 
-    async def artifacts(self, job_id: str) -> list[Artifact]:
+    async def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """The files that the job's steps made."""
         async with self._db.read() as c:
             rows = await c.execute(
@@ -136,7 +136,7 @@ class Jobs:
             raise NotFound(f"There is no asset {asset_id}.")
         return to_asset(row)
 
-    async def list(self, wanted: JobFilter) -> list[Job]:
+    async def list(self, wanted: JobFilter) -> Sequence[Job]:
         """A page of jobs, newest first; each page costs the same however many jobs there are."""
         where: list[ColumnElement[bool]] = []
         if wanted.user_id:
@@ -155,7 +155,7 @@ class Jobs:
         async with self._db.read() as c:
             return [to_job(r) for r in (await c.execute(query)).mappings()]
 
-    async def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+    async def events(self, job_id: str, after: int = 0, limit: int = 500) -> Sequence[Event]:
         """The job's events after a sequence number, oldest first."""
         query = (
             select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq).limit(limit)
@@ -175,7 +175,7 @@ class Jobs:
             rows = await c.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
             return {s.value: 0 for s in JobStatus} | {str(s): int(n) for s, n in rows}
 
-    async def workers(self, seen_since: float) -> list[dict[str, Any]]:
+    async def workers(self, seen_since: float) -> Sequence[dict[str, Any]]:
         """The workers that showed themselves since then."""
         async with self._db.read() as c:
             rows = await c.execute(select(workers).where(workers.c.seen_at >= seen_since))
@@ -184,7 +184,7 @@ class Jobs:
     # --- decisions of people
 
     async def cancel(self, job_id: str, user_id: str | None = None) -> Job:
-        """Cancel a job: at once where nobody works on it, else its worker is told. Cancelling an ended job changes nothing."""
+        """Cancel a job: at once where nobody works on it, else its worker is told. An ended job stays as it is."""
         now = self._clock()
         async with self._db.write() as c:
             job = to_job(await _row(c, job_id, user_id))
@@ -234,7 +234,7 @@ class Jobs:
             )
         return await self.get(job_id)
 
-    async def delete(self, job_id: str, user_id: str | None = None) -> list[str]:
+    async def delete(self, job_id: str, user_id: str | None = None) -> Sequence[str]:
         """Remove an ended job, what is known of it and the assets that came with it.
 
         Returns:
@@ -259,12 +259,12 @@ async def end(
     *guards: Any,
     **changes: Any,
 ) -> bool:
-    """End a job inside a transaction: its row, its open steps, its last event, and the progress events that nobody needs now."""
-    final = {"status": status.value, "message": message, "progress": progress, "completed_at": now}
+    """End a job inside a transaction: its row, its open steps, its last event; nobody needs its progress events now."""
+    final: dict[str, Any] = {"status": status.value, "message": message, "progress": progress, "completed_at": now}
     final |= {"lease_until": None, "worker_id": None, "wake_at": None, "rung_at": None}
-    data = {"status": status.value, "progress": progress, "message": message} | (
-        {"error": changes["error"]} if changes.get("error") else {}
-    )
+    data: dict[str, Any] = {"status": status.value, "progress": progress, "message": message}
+    if changes.get("error"):
+        data["error"] = changes["error"]
     if not await emit(connection, job_id, now, "status", data, *guards, **(final | changes)):
         return False
     open_runs = (StepStatus.PENDING.value, StepStatus.RUNNING.value, StepStatus.WAITING.value)
@@ -301,6 +301,7 @@ def _job_row(job: Job, now: float) -> dict[str, Any]:
         "display_name": job.display_name,
         "message": job.message,
         "metadata": builtins(job.metadata),
+        "results": [],
         "created_at": now,
         "updated_at": now,
         "rung_at": now,

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 HEAD = "0001"
-"""The newest revision; a test keeps it equal to the versions folder. Known here so that an up-to-date start needs no Alembic."""
+"""The newest revision; a test keeps it equal to the versions folder. An up-to-date start then needs no Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -27,7 +27,7 @@ def to_job(row: RowMapping) -> Job:
     values = {str(k): v for k, v in row.items() if k in _JOB_FIELDS}
     values["pipeline"] = msgspec.convert(row["pipeline"], Pipeline)
     values["error"] = msgspec.convert(row["error"], Failure | None)
-    values["result"] = msgspec.convert(row["result"], Result | None)
+    values["results"] = msgspec.convert(row["results"], list[Result])
     return msgspec.convert(values, Job)
 
 
@@ -44,7 +44,9 @@ def to_asset(row: RowMapping) -> Asset:
 
 def to_artifact(row: RowMapping) -> Artifact:
     """A row of `artifacts`."""
-    return msgspec.convert({str(k): v for k, v in row.items()} | {"info": msgspec.convert(row["info"], MediaInfo | None)}, Artifact)
+    return msgspec.convert(
+        {str(k): v for k, v in row.items()} | {"info": msgspec.convert(row["info"], MediaInfo | None)}, Artifact
+    )
 
 
 def to_event(row: RowMapping) -> Event:

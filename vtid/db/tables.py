@@ -36,7 +36,7 @@ jobs = Table(
     Column("progress", Integer, nullable=False, default=0),
     Column("message", Text, nullable=False, default=""),
     Column("error", JSON(none_as_null=True)),
-    Column("result", JSON(none_as_null=True)),
+    Column("results", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),

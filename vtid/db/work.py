@@ -26,7 +26,7 @@ RING_AGAIN_S = 60.0
 """A queued job that nobody took for this long is rung for again: the queue may have lost its message."""
 
 
-class LeaseLost(Exception):  # noqa: N818 - nothing is wrong with the job; this worker just has to let go
+class LeaseLost(Exception):
     """Another worker has the job now."""
 
 
@@ -110,6 +110,30 @@ class Work:
             if not known.rowcount:
                 await c.execute(insert(workers).values(row | {"id": self.worker_id, "started_at": now}))
 
+    async def bury(self, host: str, alive: Callable[[int, float], bool]) -> list[str]:
+        """End the leases of workers of this machine whose process is gone, so that their jobs need not wait for that.
+
+        Args:
+            host: as the workers of this machine name it.
+            alive: whether a process id, noted at that time, still is the same process.
+
+        Returns:
+            The ids of the dead.
+        """
+        here = and_(workers.c.host == host, workers.c.id != self.worker_id)
+        async with self._db.read() as c:
+            rows = (await c.execute(select(workers.c.id, workers.c.pid, workers.c.started_at).where(here))).all()
+        dead = [str(i) for i, pid, started in rows if not alive(pid, started)]
+        if dead:
+            async with self._db.write() as c:
+                await c.execute(
+                    update(jobs)
+                    .where(jobs.c.worker_id.in_(dead), jobs.c.status == "processing")
+                    .values(lease_until=0, rung_at=None)
+                )
+                await c.execute(delete(workers).where(workers.c.id.in_(dead)))
+        return dead
+
     async def retire(self) -> None:
         """Take this worker off the list, and others that have not shown themselves for a day."""
         async with self._db.write() as c:
@@ -175,7 +199,7 @@ class Work:
             await self._put_run(c, job_id, run)
             await c.execute(delete(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.step_id == run.step_id))
             for artifact in made:
-                await c.execute(insert(artifacts).values(builtins(artifact)))
+                await c.execute(insert(artifacts).values(builtins(artifact) | {"created_at": self._clock()}))
 
     async def _put_run(self, c: AsyncConnection, job_id: str, run: StepRun) -> None:
         values = builtins(run) | {"error": builtins(run.error)}
@@ -208,15 +232,10 @@ class Work:
                 )
             if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
                 raise LeaseLost(job_id)
-            fresh = {
-                "job_id": job_id,
-                "step_id": step_id,
-                "key": key,
-                "token": str(uuid.uuid4()),
-                "began_at": self._clock(),
-            }
-            await c.execute(insert(effects).values(fresh | {"done": False}))
-            return Recorded(fresh["token"], began_at=fresh["began_at"])
+            fresh = Recorded(str(uuid.uuid4()), began_at=self._clock())
+            place = {"job_id": job_id, "step_id": step_id, "key": key}
+            await c.execute(insert(effects).values(token=fresh.token, began_at=fresh.began_at, done=False, **place))
+            return fresh
 
     async def once_end(self, job_id: str, step_id: str, key: str, value: Any) -> None:
         """Store a call's value. Not guarded by the lease: the call happened, whoever has the job now."""
@@ -239,10 +258,10 @@ class Work:
         async with self._db.write() as c:
             await self._emit(c, job_id, "status", data, wake_at=wake_at, progress=job_progress, message=message, **free)
 
-    async def complete(self, job_id: str, result: Result | None, metadata: dict[str, Any], message: str) -> None:
+    async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
         """End a job well."""
         async with self._db.write() as c:
-            changes = {"result": builtins(result), "metadata": builtins(metadata), "error": None}
+            changes = {"results": builtins(results), "metadata": builtins(metadata), "error": None}
             await self._end(c, job_id, JobStatus.COMPLETED, message, 100, **changes)
 
     async def fail(self, job_id: str, failure: Failure, job_progress: int) -> None:

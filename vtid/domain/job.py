@@ -125,7 +125,8 @@ class Job(Struct, kw_only=True):
     started_at: float | None = None
     completed_at: float | None = None
     error: Failure | None = None
-    result: Result | None = None
+    results: list[Result] = field(default_factory=list)
+    """What was delivered, in the order of the pipeline's [[deliver]] tables; the first is the result."""
     metadata: dict[str, Any] = field(default_factory=dict)
     cancel_requested: bool = False
     wake_at: float | None = None

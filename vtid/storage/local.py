@@ -104,7 +104,7 @@ class LocalStorage:
         free = shutil.disk_usage(self.root).free
         if free - size < self._min_free:
             raise DiskFull(
-                f"The disk that holds {self.root} has {free // 2**20} MiB left; {self._min_free // 2**20} MiB are kept free.",
+                f"The disk of {self.root} has {free // 2**20} MiB left; {self._min_free // 2**20} MiB are kept free.",
                 suggestion="Free some space, or lower limits.min_free_disk_mb.",
             )
 
@@ -274,7 +274,9 @@ class LocalWriter:
                 view = view[self._file.write(view) :]
         self.size += len(data)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Publish, or remove what was written."""
         with self._file, _disk_errors(), _removed_on_error(self._staged):
             if kind is None:
@@ -305,7 +307,9 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"The disk is full: {error.filename or 'storage'}", suggestion="Free some space and try again.") from error
+            raise DiskFull(
+                f"The disk is full: {error.filename or 'storage'}", suggestion="Free some space and try again."
+            ) from error
         if isinstance(error, FileNotFoundError):
             raise NotFound(f"There is no file {error.filename}.") from error
         raise StorageError(f"The storage failed: {error}") from error

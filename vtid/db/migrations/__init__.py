@@ -1,0 +1,1 @@
+"""Alembic's folder; `vtid.db.migrate` applies what is in `versions`."""

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("results", sa.JSON(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),

@@ -1,0 +1,146 @@
+"""What every test may use: a clean environment, applications in temporary folders, waiting without luck."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from vtid import config as vtid_config
+from vtid import logs
+from vtid.app import App
+from vtid.config import Config
+from vtid.engine.bridge import Bridge
+
+T = TypeVar("T")
+LAB = Path(__file__).parent / "lab"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("VTID_", "SYNC_", "GHOSTCUT_", "DATABASE_", "REDIS_", "CELERY_", "JWT_", "AWS_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet_logs() -> None:
+    logs.configure("error", "json", service="test")
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 20.0, every: float = 0.02) -> T:
+    """The first true value of `condition`, or a failure that says what it last was."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout} s; last value: {value!r}"
+        time.sleep(every)
+
+
+@pytest.fixture
+def pipelines_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, pipelines_dir: Path) -> Callable[..., Config]:
+    """A configuration with the lab's plugin; settings as `server__port=1`."""
+
+    def make(**settings: Any) -> Config:
+        defaults = {
+            "data.path": tmp_path / "data",
+            "plugins.dirs": (LAB,),
+            "pipelines.dirs": (pipelines_dir,),
+            "limits.min_free_disk_mb": 1,
+            "workers.lease_seconds": 2.0,
+            "workers.tick_seconds": 0.05,
+            "retry.base_seconds": 0.05,
+        }
+        return vtid_config.load(
+            tmp_path / "no.toml" if (tmp_path / "no.toml").exists() else _empty(tmp_path),
+            {},
+            overrides=defaults | {k.replace("__", "."): v for k, v in settings.items()},
+        )
+
+    return make
+
+
+def _empty(folder: Path) -> Path:
+    path = folder / "no.toml"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    bridge = Bridge()
+    yield bridge
+    bridge.close()
+
+
+class Lab:
+    """An application with the lab's steps, driven from a test's own thread."""
+
+    def __init__(self, app: App, bridge: Bridge, pipelines_dir: Path) -> None:
+        self.app = app
+        self.bridge = bridge
+        self.pipelines_dir = pipelines_dir
+        self.work = app.work()
+        self.runner = app.runner(bridge, self.work)
+
+    def submit(self, pipeline: str, params: dict[str, Any] | None = None, files: dict[str, Path] | None = None) -> str:
+        async def intake() -> str:
+            async with self.app.intake.draft("local") as draft:
+                for name, path in (files or {}).items():
+                    draft.put(name, path)
+                return (await draft.submit(pipeline=pipeline, params=params or {})).id
+
+        return self.bridge.run(intake())
+
+    def job(self, job_id: str) -> Any:
+        return self.bridge.run(self.app.jobs.get(job_id))
+
+    def runs(self, job_id: str) -> dict[str, Any]:
+        return {r.step_id: r for r in self.bridge.run(self.app.jobs.runs(job_id))}
+
+    def events(self, job_id: str) -> list[Any]:
+        return self.bridge.run(self.app.jobs.events(job_id))
+
+    def run(self, job_id: str, timeout: float = 30.0) -> Any:
+        """Take turns at a job until it has ended."""
+
+        def turn() -> Any:
+            self.runner.run(job_id)
+            job = self.job(job_id)
+            return job if job.status.ended else None
+
+        return wait_until(turn, timeout)
+
+    def result_text(self, job_id: str, index: int = 0) -> str:
+        return b"".join(self.app.storage.read(self.job(job_id).results[index].key)).decode()
+
+
+@pytest.fixture
+def make_lab(make_config: Callable[..., Config], bridge: Bridge, pipelines_dir: Path) -> Iterator[Callable[..., Lab]]:
+    """Build a lab: `make_lab({"name": "toml text"}, limits__step_memory_mb=200)`."""
+    apps: list[App] = []
+
+    def make(pipelines: dict[str, str], **settings: Any) -> Lab:
+        for name, text in pipelines.items():
+            (pipelines_dir / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
+        app = App(make_config(**settings), ring=lambda _: None)
+        apps.append(app)
+        return Lab(app, bridge, pipelines_dir)
+
+    yield make
+    for app in apps:
+        bridge.run(app.close())

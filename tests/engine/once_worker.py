@@ -1,0 +1,27 @@
+"""A process that takes one turn at one job, for tests that kill it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conftest import LAB
+from vtid import config
+from vtid.app import App
+from vtid.engine.bridge import Bridge
+
+
+def main(folder: str, job_id: str) -> None:
+    root = Path(folder)
+    loaded = config.load(
+        root / "no.toml",
+        {},
+        overrides={
+            "data.path": root / "data",
+            "plugins.dirs": (LAB,),
+            "pipelines.dirs": (root / "pipelines",),
+            "limits.min_free_disk_mb": 1,
+        },
+    )
+    bridge = Bridge()
+    app = App(loaded, ring=lambda _: None)
+    app.runner(bridge, app.work()).run(job_id)

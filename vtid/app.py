@@ -1,0 +1,193 @@
+"""The composition root: configuration in, wired application out. What depends on what is written here only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from vtid import __version__, pipelines, plugins
+from vtid.config import Config
+from vtid.db import Database, Jobs, Work, migrate
+from vtid.engine.bridge import Bridge
+from vtid.engine.intake import Intake
+from vtid.engine.layout import Workspaces, job_prefix
+from vtid.engine.prober import Prober
+from vtid.engine.retry import Backoff
+from vtid.engine.runner import Policy, Runner
+from vtid.engine.stepper import Stepper
+from vtid.engine.wire import Limits
+from vtid.engine.worker import Worker
+from vtid.errors import VtidError
+from vtid.sdk import Media
+from vtid.storage import LocalStorage
+from vtid.tasks import Queue
+
+WORKER_SEEN_S = 60.0
+"""A worker that has not shown itself for this long is not counted as there."""
+
+
+class Check(Struct, frozen=True):
+    """Whether one of the things that the daemon depends on works."""
+
+    ok: bool
+    latency_ms: float
+    detail: str | None = None
+
+
+class App:
+    """Everything wired. The web, the workers and the command line take what they need from here.
+
+    Args:
+        config: checked.
+        ring: what tells of new jobs; the queue where None.
+    """
+
+    def __init__(self, config: Config, ring: Callable[[str], None] | None = None) -> None:
+        self.config = config
+        self.version = __version__
+        data = Path(config.data.path)
+        data.mkdir(parents=True, exist_ok=True)
+        secret = _secret(data / "secret.key")
+        self.plugins = plugins.load(config)
+        self.pipelines = pipelines.load(config.pipelines.dirs, self.plugins)
+        self.database = Database(config.database_url)
+        migrate(self.database.url)
+        self.jobs = Jobs(self.database)
+        self.storage = LocalStorage(
+            data / "files",
+            secret=secret,
+            base_url=config.server.public_url or "",
+            min_free_bytes=config.limits.min_free_disk_mb << 20,
+        )
+        self.queue = Queue(config.queue_url, secret)
+        self.workspaces = Workspaces(data / "work")
+        self.prober = Prober(data / "probe")
+        self.intake = Intake(
+            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, ring or self.queue.ring, data / "probe"
+        )
+
+    def runner(self, bridge: Bridge, work: Work) -> Runner:
+        """What runs jobs in this process."""
+        config = self.config
+        limits = Limits(
+            memory_bytes=config.limits.step_memory_mb << 20,
+            disk_bytes=config.limits.step_disk_mb << 20,
+            open_files=config.limits.step_open_files,
+        )
+        policy = Policy(
+            Backoff(config.retry.base_seconds, config.retry.max_seconds, config.retry.jitter),
+            config.limits.step_timeout_seconds,
+            config.limits.progress_per_second,
+            config.workers.max_lost,
+            frozenset(config.workers.labels),
+        )
+        stepper = Stepper(
+            work,
+            bridge,
+            self.storage,
+            self.plugins,
+            self.prober,
+            self.workspaces,
+            limits,
+            config.workers.threads,
+            self.storage.require_room,
+            lambda: _media(config.workers.threads),
+        )
+        return Runner(work, self.jobs, bridge, self.storage, stepper, self.workspaces, policy)
+
+    def work(self) -> Work:
+        """A fresh worker's view of the database."""
+        worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        return Work(self.database, worker_id, self.config.workers.lease_seconds)
+
+    def worker(self, bridge: Bridge) -> Worker:
+        """A worker on the queue."""
+        work, workers = self.work(), self.config.workers
+        return Worker(
+            self.queue,
+            self.runner(bridge, work),
+            work,
+            self.jobs,
+            bridge,
+            self.workspaces,
+            slots=workers.count,
+            labels=workers.labels,
+            tick_s=workers.tick_seconds,
+            drain_s=self.config.server.drain_seconds,
+        )
+
+    async def health(self) -> dict[str, Check]:
+        """Try everything that the daemon depends on."""
+
+        async def workers() -> None:
+            if not await self.jobs.workers(time.time() - WORKER_SEEN_S):
+                raise VtidError("no worker has shown itself lately; jobs wait")
+
+        async def threaded(check: Callable[[], object]) -> None:
+            await asyncio.to_thread(check)
+
+        return {
+            "db": await _timed(self.database.ping),
+            "queue": await _timed(lambda: threaded(self.queue.pending)),
+            "storage": await _timed(lambda: threaded(self.storage.check)),
+            "workers": await _timed(workers),
+        }
+
+    async def delete_job(self, job_id: str, user_id: str) -> None:
+        """Remove an ended job with its files. The rows go first: a row without its file would be a lie."""
+        for key in await self.jobs.delete(job_id, user_id):
+            await asyncio.to_thread(self.storage.delete, key)
+        await asyncio.to_thread(self.storage.delete_prefix, job_prefix(user_id, job_id))
+
+    async def close(self) -> None:
+        """Give everything back."""
+        await asyncio.to_thread(self.prober.close)
+        await self.database.close()
+
+
+def _media(threads: int) -> Media:
+    # Imported when a step that runs in place first asks: most workers never need it, and it is heavy.
+    from vtid.media import PyAVMedia  # noqa: PLC0415
+
+    return PyAVMedia(threads=threads)
+
+
+async def _timed(check: Callable[[], object]) -> Check:
+    started = time.perf_counter()
+    try:
+        await check()  # type: ignore[misc]
+    except VtidError as error:
+        return Check(False, _ms(started), error.message)
+    return Check(True, _ms(started))
+
+
+def _ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def _secret(path: Path) -> bytes:
+    """The key that signs URLs and queue messages: made once, readable by its owner alone."""
+    if not path.exists():
+        staged = path.with_suffix(f".{uuid.uuid4().hex}")
+        staged.touch(mode=0o600)
+        staged.write_bytes(secrets.token_bytes(32))
+        try:
+            os.link(staged, path)  # of two first starts at once, one key wins
+        except FileExistsError:
+            pass
+        finally:
+            staged.unlink()
+    return path.read_bytes()
+
+
+def build(config: Config, ring: Callable[[str], None] | None = None) -> App:
+    """Wire an application."""
+    return App(config, ring)

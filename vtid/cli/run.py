@@ -1,0 +1,191 @@
+"""`vtid run`: a pipeline on files, without a daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vtid.cli.local import json_option, load_config, output
+from vtid.cli.output import Output
+from vtid.errors import Conflict, InvalidInput, Problem, VtidError
+
+MEDIA = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"}
+
+
+def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
+    """`name=value` pairs; a value is JSON where it parses as such, text where not. `name=@file.json` reads a file."""
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f'"{pair}" is not NAME=VALUE', problems=[Problem("-p", f'"{pair}" is not NAME=VALUE')])
+        if text.startswith("@"):
+            path = Path(text[1:])
+            if not path.is_file():
+                raise InvalidInput(
+                    f"{name}: there is no file {path}", problems=[Problem(name, f"there is no file {path}")]
+                )
+            text = path.read_text()
+        try:
+            params[name] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            params[name] = text
+    return params
+
+
+def plan(inputs: Sequence[Path], target: Path | None) -> list[tuple[Path, Path | None]]:
+    """Which file goes where: each input with its target, a folder (ending unknown yet) or a file.
+
+    Raises:
+        InvalidInput: inputs that are not there, folders without media, one target file for several inputs.
+    """
+    problems: list[Problem] = []
+    found: list[tuple[Path, Path]] = []  # the file, and its folder relative to the input that named it
+    for path in inputs:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA and not _hidden(p.relative_to(path)))
+            found += [(p, p.parent.relative_to(path)) for p in files]
+            if not files:
+                problems.append(Problem(str(path), "there is no video in this folder"))
+        elif path.is_file():
+            found.append((path, Path()))
+        else:
+            problems.append(Problem(str(path), "there is no such file"))
+    if target and len(found) > 1 and (target.is_file() or target.suffix.lower() in MEDIA):
+        problems.append(Problem("-o", f"{len(found)} inputs need a folder, and {target} is a file"))
+    if problems:
+        raise InvalidInput(str(problems[0]), problems=problems)
+    several = len(found) > 1 or any(p.is_dir() for p in inputs)
+    if target is None or (not several and not target.is_dir() and target.suffix):
+        return [(p, target) for p, _ in found]
+    return [(p, target / inside / "") for p, inside in found] if several else [(found[0][0], target)]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+@click.command("run", help="Run PIPELINE on INPUTS (files or folders), here and now, without a daemon.")
+@click.argument("pipeline")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    help="A file, or a folder for several inputs. Default: beside each input.",
+)
+@click.option(
+    "-p",
+    "--param",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the pipeline; JSON, text, or @file.json. Repeatable.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    pipeline: str,
+    inputs: tuple[Path, ...],
+    target: Path | None,
+    pairs: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Process each input; go on after a bad one; exit with the first failure's code."""
+    from vtid import logs
+    from vtid.local import LocalRun, local_run
+
+    out = output(ctx)
+    params = parse_params(pairs)
+    work = plan(inputs, target)
+    config = load_config(ctx)
+    logs.configure("error", config.logging.format, service="run")
+    near = _folder_for(target) if target else work[0][0].parent
+    code = 0
+    rows: list[dict[str, Any]] = []
+    with local_run(config, near) as local:
+        local.app.pipelines.get(pipeline)
+        runs: LocalRun = local
+        for source, goal in work:
+            row = _one(runs, out, pipeline, params, source, goal, overwrite=overwrite)
+            rows.append(row)
+            code = code or row.pop("exit_code")
+    if out.as_json:
+        out.json(rows if len(rows) > 1 else rows[0])
+    elif len(rows) > 1:
+        done = sum(r["status"] == "completed" for r in rows)
+        out.say(f"{done} of {len(rows)} files done.")
+    ctx.exit(code)
+
+
+def _folder_for(target: Path) -> Path:
+    """The folder that a target is or lies in."""
+    return target.parent if target.suffix and not target.is_dir() else target
+
+
+def _one(
+    local: Any, out: Output, pipeline: str, params: dict[str, Any], source: Path, goal: Path | None, *, overwrite: bool
+) -> dict[str, Any]:
+    """Run one file; tell how it went; never raise for the file's own faults."""
+    started = time.monotonic()
+    row: dict[str, Any] = {"input": str(source), "output": None, "status": "failed", "exit_code": 0}
+    try:
+        if goal and goal.suffix and goal.is_file() and not overwrite:
+            raise Conflict(f"{goal} exists already.", suggestion="Choose another name, or say --overwrite.")
+        job = local.submit(source, pipeline, params)
+        job = _watched(local, out, job.id, source.name)
+        row |= {
+            "status": job.status.value,
+            "message": job.message,
+            "steps": local.steps(job.id),
+            "metadata": job.metadata,
+        }
+        if job.error:
+            row |= {"error": job.error, "exit_code": 1}
+            out.err.print(f"✗ {source.name}: {job.error.message}", style="red", markup=False)
+        else:
+            paths = [
+                local.deliver(job, i, _target(source, goal, r.filename), overwrite=overwrite)
+                for i, r in enumerate(job.results)
+            ]
+            row |= {"output": str(paths[0]) if paths else None, "seconds": round(time.monotonic() - started, 2)}
+            out.say(f"✓ {source.name} → {paths[0] if paths else 'nothing'}  ({row['seconds']:.1f} s)\n  {job.message}")
+    except VtidError as error:
+        row |= {
+            "error": {"code": error.code, "message": error.message, "errors": error.problems},
+            "exit_code": error.exit_code,
+        }
+        out.err.print(f"✗ {source.name}:", style="red", end=" ", markup=False)
+        if not out.as_json:
+            out.error(error)
+    return row
+
+
+def _watched(local: Any, out: Output, job_id: str, name: str) -> Any:
+    """Run a job under a progress bar; where nobody watches, without one."""
+    columns = (
+        TextColumn("{task.fields[name]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=out.err, transient=True, disable=out.as_json or not out.err.is_terminal) as bar:
+        task = bar.add_task("", total=100, name=name)
+        return local.finish(job_id, lambda job: bar.update(task, completed=job.progress, description=job.message))
+
+
+def _target(source: Path, goal: Path | None, filename: str) -> Path:
+    """Where a result goes: the file that was named, or under its own name into the folder."""
+    if goal is None:
+        return source.parent / filename
+    return goal if goal.suffix and not goal.is_dir() else goal / filename

@@ -1,0 +1,384 @@
+"""Running a job: its steps as their inputs become ready, until it is delivered, waits, or has failed.
+
+The runner holds nothing that the database does not: kill it anywhere and another one, reading the same rows, goes on
+with the step in hand.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+import structlog
+from msgspec import Struct
+
+from vtid.db import Jobs, LeaseLost, Work
+from vtid.domain.artifact import Artifact
+from vtid.domain.job import Failure, Job, JobStatus, StepRun, StepStatus
+from vtid.domain.pipeline import Step, holds
+from vtid.engine.bridge import Bridge
+from vtid.engine.control import Control, HandBack, Reason
+from vtid.engine.delivery import deliver
+from vtid.engine.layout import Workspaces
+from vtid.engine.links import Pace
+from vtid.engine.retry import Backoff
+from vtid.engine.stepper import Stepper
+from vtid.engine.steps import Outcome
+from vtid.engine.wire import Done, Failed, Later, Suspend
+from vtid.errors import Cancelled, StepCrashed, StepFailed, VtidError
+from vtid.storage import Storage
+
+log = structlog.get_logger("vtid.job")
+PARALLEL_STEPS = 4
+"""Independent steps of one job that run at once."""
+LABEL_WAIT_S = 2.0
+
+
+class Policy(Struct, frozen=True):
+    """The operator's numbers for running jobs."""
+
+    backoff: Backoff
+    step_timeout_s: float
+    progress_per_second: float
+    max_lost: int
+    """A step under which more workers died than this is given up."""
+    labels: frozenset[str] = frozenset()
+    """What this worker can do."""
+
+
+class Runner:
+    """Runs jobs, one call each.
+
+    Args:
+        work: this worker's view of the database.
+        jobs: everybody's view of it.
+        bridge: to both.
+        storage: of files.
+        stepper: runs one step.
+        workspaces: scratch folders.
+        policy: the operator's numbers.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        jobs: Jobs,
+        bridge: Bridge,
+        storage: Storage,
+        stepper: Stepper,
+        workspaces: Workspaces,
+        policy: Policy,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.work = work
+        self.jobs = jobs
+        self.bridge = bridge
+        self.storage = storage
+        self.stepper = stepper
+        self.workspaces = workspaces
+        self.policy = policy
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._active: dict[str, Control] = {}
+
+    @property
+    def active(self) -> Collection[str]:
+        """The jobs in hand."""
+        with self._lock:
+            return list(self._active)
+
+    def stop(self, job_id: str, reason: Reason) -> None:
+        """Press the stop button of a job in hand."""
+        with self._lock:
+            control = self._active.get(job_id)
+        if control:
+            control.stop(reason)
+
+    @contextmanager
+    def _in_hand(self, job_id: str) -> Iterator[Control]:
+        control = Control(job_id)
+        with self._lock:
+            self._active[job_id] = control
+        try:
+            yield control
+        finally:
+            with self._lock:
+                del self._active[job_id]
+
+    def run(self, job_id: str) -> None:
+        """Take a job as far as it goes now. Nothing happens when another worker has it or it is not due."""
+        job = self.bridge.run(self.work.claim(job_id))
+        if job is None:
+            return
+        with self._in_hand(job_id) as control:
+            turn = _Turn(self, job, control)
+            try:
+                turn.run()
+            except LeaseLost:
+                log.warning("another worker took this job over", job_id=job_id)
+            except HandBack:
+                self._settle(turn.hand_back, job_id)
+            except Cancelled:
+                self._settle(turn.cancelled, job_id)
+            except _FailedError as error:
+                failed = error.failure
+                self._settle(lambda: turn.failed(failed), job_id)
+            except VtidError as error:
+                failure = Failure(error.code, error.message, problems=error.problems, suggestion=error.suggestion)
+                self._settle(lambda: turn.failed(failure), job_id)
+            except Exception:  # the one place that catches everything: a bug of ours must not leave a job hanging
+                log.exception("bug while running a job", job_id=job_id)
+                failure = Failure("bug", "vtid itself failed while running this job; the log has the details.")
+                self._settle(lambda: turn.failed(failure), job_id)
+
+    def _settle(self, end: Callable[[], None], job_id: str) -> None:
+        """Write a job's end; where even that fails, the lease runs out and another worker has a go."""
+        try:
+            end()
+        except (LeaseLost, VtidError) as error:
+            log.warning("could not write how a job ended", job_id=job_id, reason=str(error))
+
+
+class _Turn:
+    """One worker's turn at one job."""
+
+    def __init__(self, runner: Runner, job: Job, control: Control) -> None:
+        self.runner = runner
+        self.job = job
+        self.control = control
+        self.policy = runner.policy
+        self.bridge = runner.bridge
+        self.work = runner.work
+        self.pace = Pace(self.policy.progress_per_second)
+        self.needs = job.pipeline.dependencies()
+        self.runs: dict[str, StepRun] = {r.step_id: r for r in self.bridge.run(runner.jobs.runs(job.id))}
+        self.made: dict[str, Artifact] = {
+            f"{a.step_id}.{a.output}": a for a in self.bridge.run(runner.jobs.artifacts(job.id))
+        }
+        self.assets = {name: self.bridge.run(runner.jobs.asset(i)) for name, i in job.inputs.items()}
+
+    # --- the graph
+
+    def run(self) -> None:
+        futures: dict[Future[None], Step] = {}
+        with ThreadPoolExecutor(PARALLEL_STEPS, thread_name_prefix=f"job-{self.job.id[:8]}") as pool:
+            while True:
+                for step in self.ready(busy={s.id for s in futures.values()}):
+                    futures[pool.submit(self.step, step)] = step
+                if not futures:
+                    break
+                done, _ = wait(futures, return_when=FIRST_COMPLETED)
+                for future in done:
+                    del futures[future]
+                    self.joined(future, pool, futures)
+        self.conclude()
+
+    def joined(self, future: Future[None], pool: ThreadPoolExecutor, futures: dict[Future[None], Step]) -> None:
+        """Take a step's thread back; a failure stops the others first."""
+        error = future.exception()
+        if error is None:
+            return
+        if not isinstance(error, Cancelled | LeaseLost | HandBack):
+            self.control.stop(Reason.ABORTED)
+        for other in wait(futures).done:
+            other.exception()
+        raise error
+
+    def ready(self, busy: Collection[str]) -> list[Step]:
+        """The steps that can run now."""
+        return [
+            s
+            for s in self.job.pipeline.steps
+            if s.id not in busy
+            and self.is_due(self.runs[s.id])
+            and all(self.runs[n].status.ended for n in self.needs[s.id])
+        ]
+
+    def is_due(self, run: StepRun) -> bool:
+        if run.status in (StepStatus.PENDING, StepStatus.RUNNING):
+            return True
+        return run.status is StepStatus.WAITING and (run.wake_at or 0) <= self.runner.clock()
+
+    def conclude(self) -> None:
+        """Every step has ended, or the rest waits."""
+        waiting = [r for r in self.runs.values() if r.status is StepStatus.WAITING]
+        if waiting:
+            first = min(waiting, key=lambda r: r.wake_at or 0)
+            message = first.message or "Waiting"
+            self.bridge.run(
+                self.work.suspend(self.job.id, first.wake_at or 0, job_progress=self.percent(), message=message)
+            )
+            return
+        results = deliver(self.job, self.made, self.runner.storage)
+        metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs}
+        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, self.summary()))
+        self.say(JobStatus.COMPLETED)
+        self.runner.workspaces.remove(self.job.id)
+
+    def summary(self) -> str:
+        """The last words of a job: its last step's own summary where it gives one."""
+        for run in sorted(self.runs.values(), key=lambda r: -r.position):
+            for value in run.outputs.values():
+                if isinstance(value, dict) and isinstance(value.get("summary"), str):
+                    return str(value["summary"])
+        return f"{self.job.pipeline.title} completed"
+
+    # --- one step
+
+    def step(self, step: Step) -> None:
+        """Run one step, or find out that it need not run."""
+        run = self.runs[step.id]
+        self.control.check()
+        if not holds(step.when, self.values()):
+            return self.end_step(run, StepStatus.SKIPPED, "Not needed")
+        if missing := set(step.labels) - self.policy.labels:
+            # Another worker may have them: the job goes round until it meets one that does.
+            return self.wait(
+                run, LABEL_WAIT_S, f"Waiting for a worker with: {', '.join(sorted(missing))}", float("inf")
+            )
+        if run.lost > self.policy.max_lost:
+            return self.step_failed(
+                step, run, StepCrashed(f"it was given up: {run.lost} workers died while running it"), final=True
+            )
+        if run.status is StepStatus.PENDING or run.error or run.started_at is None:
+            run.attempt, run.started_at, run.error = run.attempt + 1, self.runner.clock(), None
+        deadline = run.started_at + (step.timeout or self.policy.step_timeout_s)
+        if self.runner.clock() >= deadline:
+            return self.step_failed(
+                step, run, StepCrashed(f"it took longer than {deadline - run.started_at:g} s"), final=False
+            )
+        run.status, run.wake_at = StepStatus.RUNNING, None
+        self.save(run, step.title)
+        try:
+            outcome = self.runner.stepper.run(
+                self.job, step, run, self.made, self.assets, self.control, deadline, self.pace, self.percent_at(step)
+            )
+            self.step_ended(step, run, outcome, deadline)
+        except StepFailed as error:
+            # What an author raised is final; a crash or a limit may pass when tried again.
+            self.step_failed(step, run, error, final=not isinstance(error, StepCrashed))
+
+    def step_ended(self, step: Step, run: StepRun, outcome: Outcome, deadline: float) -> None:
+        match outcome:
+            case Done(outputs=outputs):
+                artifacts, run.outputs = self.runner.stepper.keep(self.job, step, outputs, self.assets, self.made)
+                self.made |= {f"{a.step_id}.{a.output}": a for a in artifacts}
+                run.status, run.progress, run.ended_at = StepStatus.COMPLETED, 1.0, self.runner.clock()
+                self.bridge.run(self.work.complete_run(self.job.id, run, artifacts, job_progress=self.percent()))
+                self.runner.workspaces.remove(self.job.id, step.id)
+            case Suspend(after=after, message=message) | Later(after=after, message=message):
+                self.wait(run, after, message or step.title, deadline)
+            case Failed(kind="bug") as failed:
+                log.error("bug in a step", job_id=self.job.id, step_id=step.id, step=step.uses, trace=failed.trace)
+                self.step_failed(step, run, StepCrashed(f"it has a bug: {failed.message}"), final=False)
+            case Failed() as failed:
+                error = StepFailed(failed.message, problems=failed.problems, suggestion=failed.suggestion)
+                self.step_failed(step, run, error, final=True, code=failed.kind)
+
+    def step_failed(self, step: Step, run: StepRun, error: StepFailed, *, final: bool, code: str | None = None) -> None:
+        """Try again, go on without the step, or fail the job: as the pipeline says."""
+        self.control.check()
+        crashed = isinstance(error, StepCrashed)
+        words = f"{step.title}: {error.message}" if crashed else error.message
+        run.error = Failure(code or error.code, words, step.id, error.problems, error.suggestion)
+        if not final and run.attempt <= step.retries:
+            delay = self.policy.backoff.delay(run.attempt)
+            message = f"{words}. Trying again in {delay:.0f} s (try {run.attempt + 1} of {step.retries + 1})."
+            return self.wait(run, delay, message, deadline=float("inf"))
+        if step.on_error == "continue":
+            return self.end_step(run, StepStatus.SKIPPED, words)
+        self.end_step(run, StepStatus.FAILED, words)
+        raise _FailedError(run.error)
+
+    def wait(self, run: StepRun, after: float, message: str, deadline: float) -> None:
+        """Suspend a step; its worker is free until it wakes."""
+        run.status, run.message = StepStatus.WAITING, message
+        run.wake_at = min(self.runner.clock() + after, deadline)
+        self.save(run, message)
+        self.runner.workspaces.remove(self.job.id, run.step_id)
+
+    def end_step(self, run: StepRun, status: StepStatus, message: str) -> None:
+        run.status, run.message, run.ended_at = status, message, self.runner.clock()
+        self.save(run, None)
+
+    def save(self, run: StepRun, message: str | None) -> None:
+        self.bridge.run(self.work.save_run(self.job.id, run, job_progress=self.percent(), message=message))
+
+    # --- facts
+
+    def values(self) -> dict[str, object]:
+        """What conditions may refer to."""
+        values: dict[str, object] = {f"job.{k}": v for k, v in self.job.params.items()}
+        values |= {f"source.{k}": v for k, v in self.assets.items()}
+        values |= {f"{r.step_id}.{k}": v for r in self.runs.values() for k, v in r.outputs.items()}
+        return values | self.made
+
+    def percent(self) -> int:
+        """The job's progress: how far the first step that has not ended has come in its range; never backwards."""
+        open_ = next((s for s in self.job.pipeline.steps if not self.runs[s.id].status.ended), None)
+        if open_ is None:
+            reached = 99.0
+        else:
+            low, high = open_.progress or (0, 100)
+            reached = low + (high - low) * self.runs[open_.id].progress if self.runs[open_.id].attempt else 0.0
+        self.job.progress = max(self.job.progress, min(99, int(reached)))
+        return self.job.progress
+
+    def percent_at(self, step: Step) -> Callable[[float], int]:
+        """The job's progress as one step comes along."""
+
+        def at(fraction: float) -> int:
+            self.runs[step.id].progress = fraction
+            return self.percent()
+
+        return at
+
+    # --- ends
+
+    def failed(self, failure: Failure) -> None:
+        self.bridge.run(self.work.fail(self.job.id, failure, self.percent()))
+        self.say(JobStatus.FAILED, reason=failure.message, code=failure.code)
+        self.runner.workspaces.remove(self.job.id)
+
+    def cancelled(self) -> None:
+        self.bridge.run(self.work.cancelled(self.job.id, self.percent()))
+        self.say(JobStatus.CANCELLED)
+        self.runner.workspaces.remove(self.job.id)
+
+    def hand_back(self) -> None:
+        self.bridge.run(self.work.hand_back(self.job.id))
+        log.info("handed a job back", job_id=self.job.id)
+        self.runner.workspaces.remove(self.job.id)
+
+    def say(self, status: JobStatus, **more: object) -> None:
+        """One rich line for a job that ended."""
+        now = self.runner.clock()
+        seconds = {
+            r.step_id: round(r.ended_at - r.started_at, 3) for r in self.runs.values() if r.ended_at and r.started_at
+        }
+        size = sum(a.size for a in self.assets.values())
+        log.info(
+            f"job {status.value}",
+            job_id=self.job.id,
+            user_id=self.job.user_id,
+            pipeline=self.job.pipeline.name,
+            filename=self.job.original_filename,
+            input_bytes=size,
+            duration_seconds=round(now - self.job.created_at, 3),
+            waited_seconds=round((self.job.started_at or now) - self.job.created_at, 3),
+            step_seconds=seconds,
+            attempts={r.step_id: r.attempt for r in self.runs.values() if r.attempt > 1},
+            **more,
+        )
+
+
+class _FailedError(VtidError):
+    """Carries a step's failure to the end of the job."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, problems=failure.problems, suggestion=failure.suggestion)
+        self.failure = failure

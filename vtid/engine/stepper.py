@@ -1,0 +1,253 @@
+"""One step of one job: its files brought to a workspace, run in a process or in place, what it made kept in storage."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from vtid.db import Work
+from vtid.domain.artifact import FILE_TYPES, Artifact, Asset
+from vtid.domain.job import Job, StepRun
+from vtid.domain.pipeline import Step
+from vtid.domain.step import VALUE, StepSpec
+from vtid.engine.bridge import Bridge
+from vtid.engine.control import Control
+from vtid.engine.isolation import Watch, run_isolated
+from vtid.engine.layout import Workspaces, artifact_key
+from vtid.engine.links import DatabaseLink, Pace
+from vtid.engine.prober import Prober
+from vtid.engine.steps import Outcome, call
+from vtid.engine.wire import Limits, StepTask
+from vtid.errors import InvalidInput, StepCrashed, StepError
+from vtid.plugins import Plugins
+from vtid.sdk import Context, Media
+from vtid.storage import Storage
+
+StoredFile = Asset | Artifact
+PROBED = ("video", "audio")
+
+
+class Stepper:
+    """Runs single steps.
+
+    Args:
+        work: this worker's view of the database.
+        bridge: to it.
+        storage: of files.
+        plugins: whose steps run.
+        prober: looks at what steps made.
+        workspaces: scratch folders.
+        limits: of a step's process.
+        threads: that a step may keep busy.
+        require_room: raises `DiskFull`.
+        media: makes what steps that run in place see media with.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        bridge: Bridge,
+        storage: Storage,
+        plugins: Plugins,
+        prober: Prober,
+        workspaces: Workspaces,
+        limits: Limits,
+        threads: int,
+        require_room: Callable[[], None],
+        media: Callable[[], Media],
+    ) -> None:
+        self._work = work
+        self._bridge = bridge
+        self._storage = storage
+        self._plugins = plugins
+        self._prober = prober
+        self._workspaces = workspaces
+        self._limits = limits
+        self._threads = threads
+        self._require_room = require_room
+        self._media = media
+
+    def run(
+        self,
+        job: Job,
+        step: Step,
+        run: StepRun,
+        made: Mapping[str, Artifact],
+        assets: Mapping[str, Asset],
+        control: Control,
+        deadline: float,
+        pace: Pace,
+        job_progress: Callable[[float], int],
+    ) -> Outcome:
+        """Run a step once and say what came of it.
+
+        Raises:
+            StepFailed: it cannot run, crashed, or passed a limit.
+        """
+        if reason := self._plugins.unavailable(step.uses):
+            raise StepError(f"{step.uses} cannot run: {reason}")
+        spec = self._plugins.specs[step.uses]
+        folder = self._workspaces.make(job.id, step.id)
+        inputs = self._bring(spec, step, folder, made, assets)
+
+        def stopped() -> None:
+            control.check()
+            if time.time() > deadline:
+                raise StepCrashed(f"it took longer than {deadline - (run.started_at or 0):g} s and was stopped")
+
+        link = DatabaseLink(
+            self._work,
+            self._bridge,
+            job_id=job.id,
+            step_id=step.id,
+            pace=pace,
+            job_progress=job_progress,
+            title=step.title,
+            stopped=stopped,
+        )
+        assert run.started_at is not None
+        if not spec.isolated:
+            return self._in_place(job, step, run, inputs, link, folder)
+        plugin = self._plugins.record(spec.plugin)
+        task = StepTask(
+            plugin=plugin.name,
+            module=plugin.module,
+            path=str(plugin.path) if plugin.path else None,
+            step=step.uses,
+            settings=plugin.settings_raw,
+            params=step.with_,
+            inputs=inputs,
+            job_id=job.id,
+            step_id=step.id,
+            attempt=run.attempt,
+            started_at=run.started_at,
+            workspace=str(folder),
+            threads=self._threads,
+            limits=self._limits,
+        )
+        return run_isolated(task, link, Watch(self._limits, deadline, control.check, self._require_room))
+
+    def _in_place(
+        self, job: Job, step: Step, run: StepRun, inputs: dict[str, Any], link: DatabaseLink, folder: Path
+    ) -> Outcome:
+        assert run.started_at is not None
+        context = Context(
+            link,
+            job_id=job.id,
+            step_id=step.id,
+            attempt=run.attempt,
+            started_at=run.started_at,
+            workspace=folder,
+            media=self._media(),
+            settings=self._plugins.settings(self._plugins.specs[step.uses].plugin),
+            threads=self._threads,
+        )
+        return call(self._plugins.step(step.uses), context, step.with_, inputs)
+
+    # --- files in
+
+    def _bring(
+        self, spec: StepSpec, step: Step, folder: Path, made: Mapping[str, Artifact], assets: Mapping[str, Asset]
+    ) -> dict[str, Any]:
+        """Give each input its file, linked into the workspace."""
+        inputs: dict[str, Any] = {}
+        for port in spec.inputs:
+            found = first_that_exists(step.inputs.get(port.name, ()), made, assets)
+            if found is None:
+                if port.required:
+                    raise StepError(f"{step.title}: there is no {port.kind} for its input {port.name}.")
+                continue
+            path = input_path(folder, port.name, found)
+            self._storage.fetch(found.key, path)
+            value: dict[str, Any] = {"path": str(path), "name": found.filename}
+            if port.kind in PROBED:
+                value["info"] = msgspec.to_builtins(found.info)
+            inputs[port.name] = value
+        return inputs
+
+    # --- files out
+
+    def keep(
+        self, job: Job, step: Step, outputs: dict[str, Any], assets: Mapping[str, Asset], made: Mapping[str, Artifact]
+    ) -> tuple[list[Artifact], dict[str, Any]]:
+        """Check and store what a step made.
+
+        Returns:
+            The files as artifacts, and the outputs that are data.
+
+        Raises:
+            StepCrashed: an output is not what the step said it is.
+        """
+        spec = self._plugins.specs[step.uses]
+        kept = _Keeper(self._storage, self._prober, self._workspaces.root / job.id / step.id, job, step, spec)
+        known = {
+            input_path(kept.folder, p.name, f): f
+            for p in spec.inputs
+            if (f := first_that_exists(step.inputs.get(p.name, ()), made, assets))
+        }
+        artifacts = [
+            kept.file(p.name, p.kind, outputs[p.name], known)
+            for p in spec.outputs
+            if p.kind != VALUE and outputs.get(p.name)
+        ]
+        return artifacts, {p.name: outputs[p.name] for p in spec.outputs if p.kind == VALUE and p.name in outputs}
+
+
+class _Keeper(Struct):
+    """Stores the files of one step."""
+
+    storage: Storage
+    prober: Prober
+    folder: Path
+    job: Job
+    step: Step
+    spec: StepSpec
+
+    def file(self, output: str, kind: str, value: dict[str, Any], known: Mapping[Path, StoredFile]) -> Artifact:
+        path = Path(value["path"])
+        passed = known.get(path)
+        if passed is not None:  # the step gave back what it got: the same bytes, stored once
+            return self.artifact(output, kind, passed.filename, passed.size, passed.key, passed.info)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise StepCrashed(f"it has a bug: its output {output} lies outside its workspace")
+        if not path.is_file() or path.stat().st_size == 0:
+            raise StepCrashed(f"it has a bug: its output {output} is {'empty' if path.is_file() else 'not there'}")
+        info = self.probe(output, kind, path)
+        stem, suffix = os.path.splitext(self.job.original_filename)  # noqa: PTH122 - a name, not a path
+        filename = value.get("name") or f"{stem}{path.suffix or suffix}"
+        key = artifact_key(self.job.user_id, self.job.id, self.step.id, output, filename)
+        size = self.storage.put(key, path, move=True)
+        return self.artifact(output, kind, filename, size, key, info)
+
+    def probe(self, output: str, kind: str, path: Path) -> Any:
+        if kind not in PROBED:
+            return None
+        try:
+            return self.prober.probe(path, kind)
+        except InvalidInput as error:
+            raise StepCrashed(f"it has a bug: its output {output} is not a good {kind}: {error.message}") from error
+
+    def artifact(self, output: str, kind: str, filename: str, size: int, key: str, info: Any) -> Artifact:
+        assert kind in FILE_TYPES
+        return Artifact(self.job.id, self.step.id, output, kind, filename, size, key, 0.0, info)
+
+
+def first_that_exists(refs: Any, made: Mapping[str, Artifact], assets: Mapping[str, Asset]) -> StoredFile | None:
+    """The file that the first of these references leads to."""
+    for ref in refs:
+        head, _, name = ref.partition(".")
+        found: StoredFile | None = assets.get(name) if head == "source" else made.get(ref)
+        if found is not None:
+            return found
+    return None
+
+
+def input_path(folder: Path, port: str, found: StoredFile) -> Path:
+    """Where an input lies in a workspace, under an ending that says what it is."""
+    return folder / "in" / f"{port}{Path(found.key).suffix.lower()}"

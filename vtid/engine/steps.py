@@ -1,0 +1,74 @@
+"""Calling a step: plain data in, a message about the outcome out. The same in a child process and in a thread."""
+
+from __future__ import annotations
+
+import traceback
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vtid.domain.artifact import File
+from vtid.engine.wire import Done, Failed, Later, Suspend
+from vtid.errors import InvalidInput, NeedsAttention, RetryLater, StepCrashed, StepError, Suspended, VtidError
+from vtid.sdk import Context, Step
+
+Outcome = Done | Suspend | Later | Failed
+
+
+def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
+    """Run a step and say what came of it. `Cancelled`, interrupts and `StepCrashed` pass through.
+
+    Args:
+        step: an instance.
+        context: for it.
+        params: by name, as frozen into the job.
+        inputs: by name; files as `{"path", "name", "info"}`.
+    """
+    try:
+        hints = typing.get_type_hints(step.run)
+        made = step.run(
+            context, msgspec.convert(params, hints["params"], strict=False), _inputs(inputs, hints["inputs"])
+        )
+        return Done(_outputs(made, hints["return"]))
+    except Suspended as wait:
+        return Suspend(wait.after, wait.message)
+    except RetryLater as busy:
+        return Later(busy.after, busy.message)
+    except (StepError, NeedsAttention, InvalidInput) as error:
+        return Failed(_kind(error), error.message, error.problems, error.suggestion)
+    except StepCrashed:  # the link found a limit passed
+        raise
+    except MemoryError:
+        return Failed("memory", "the step ran out of memory", trace=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - whatever an author's code raises must not take the worker with it
+        message = error.message if isinstance(error, VtidError) else f"{type(error).__name__}: {error}"
+        return Failed("bug", message, trace=traceback.format_exc())
+
+
+def _kind(error: VtidError) -> str:
+    return "needs_attention" if isinstance(error, NeedsAttention) else error.code
+
+
+def _inputs(values: dict[str, Any], type_: type[msgspec.Struct]) -> msgspec.Struct:
+    return msgspec.convert(values, type_, strict=False, dec_hook=_from_wire)
+
+
+def _from_wire(type_: type, value: Any) -> Any:
+    if type_ is Path:
+        return Path(value)
+    raise NotImplementedError
+
+
+def _outputs(made: Any, type_: type[msgspec.Struct]) -> dict[str, Any]:
+    """The outputs as plain data. Raises `TypeError` where the step returned something else than it declares."""
+    if not isinstance(made, type_):
+        raise TypeError(f"run() returned {type(made).__name__}, not {type_.__name__}")
+    out: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type_):
+        value = getattr(made, field.name)
+        out[field.name] = (
+            {"path": str(value.path), "name": value.name} if isinstance(value, File) else msgspec.to_builtins(value)
+        )
+    return out

@@ -1,0 +1,146 @@
+"""Running a pipeline here and now, without a daemon: the same intake, runner and delivery, on a short-lived database."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vtid.app import App, build
+from vtid.config import Config
+from vtid.domain.job import Job, StepRun
+from vtid.engine.bridge import Bridge
+from vtid.engine.control import Reason
+from vtid.errors import Conflict, DiskFull, StorageError
+
+POLL_S = 0.1
+SCRATCH_PREFIX = ".vtid-run-"
+
+
+@contextlib.contextmanager
+def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
+    """An application for one command.
+
+    Args:
+        config: as loaded; its data folder, database and queue are replaced.
+        near: the folder for scratch files: where the results go, so that they need no second copy.
+    """
+    near.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=near))
+    replaced = msgspec.structs.replace(
+        config,
+        data=msgspec.structs.replace(config.data, path=scratch),
+        database=msgspec.structs.replace(config.database, url=""),
+        queue=msgspec.structs.replace(config.queue, url=""),
+        workers=msgspec.structs.replace(config.workers, count=1),
+    )
+    bridge = Bridge()
+    try:
+        app = build(replaced, ring=lambda _job_id: None)
+        try:
+            yield LocalRun(app, bridge)
+        finally:
+            bridge.run(app.close())
+    finally:
+        bridge.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class LocalRun:
+    """Runs jobs one after another in this process."""
+
+    def __init__(self, app: App, bridge: Bridge) -> None:
+        self.app = app
+        self.bridge = bridge
+        self._work = app.work()
+        self._runner = app.runner(bridge, self._work)
+
+    def submit(self, source: Path | None, pipeline: str, params: Mapping[str, Any]) -> Job:
+        """Take a job in, as every other door does."""
+
+        async def intake() -> Job:
+            async with self.app.intake.draft("local") as draft:
+                if source is not None:
+                    draft.put("video", source)
+                return await draft.submit(pipeline=pipeline, params=params)
+
+        return self.bridge.run(intake())
+
+    def finish(self, job_id: str, watch: Callable[[Job], None] = lambda _job: None) -> Job:
+        """Run a job to its end, telling `watch` ten times a second how it stands.
+
+        Ctrl-C, or anything that `watch` raises, cancels the job first.
+        """
+        stop = threading.Event()
+        thread = threading.Thread(target=self._turns, args=(job_id, stop), name="vtid-run")
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(POLL_S)
+                watch(self.job(job_id))
+        except BaseException:
+            stop.set()
+            self._runner.stop(job_id, Reason.CANCELLED)
+            thread.join()
+            raise
+        return self.job(job_id)
+
+    def _turns(self, job_id: str, stop: threading.Event) -> None:
+        """Run the job's turns until it has ended; between two it waits for its wake-up."""
+        while not stop.is_set():
+            self._runner.run(job_id)
+            job = self.job(job_id)
+            if job.status.ended:
+                return
+            stop.wait(max(POLL_S / 10, (job.wake_at or 0) - time.time()))
+
+    def job(self, job_id: str) -> Job:
+        """How the job stands."""
+        return self.bridge.run(self.app.jobs.get(job_id))
+
+    def steps(self, job_id: str) -> Sequence[StepRun]:
+        """How its steps stand."""
+        return self.bridge.run(self.app.jobs.runs(job_id))
+
+    def deliver(self, job: Job, index: int, target: Path, *, overwrite: bool) -> Path:
+        """Put a result into a folder of the person's: whole or not at all.
+
+        Raises:
+            Conflict: the target exists and `overwrite` was not said.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            self.app.storage.fetch(job.results[index].key, staged)
+            place(staged, target, overwrite=overwrite)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"There is no room for {target}.") from error
+            raise StorageError(f"{target} cannot be written: {error.strerror}") from error
+        finally:
+            staged.unlink(missing_ok=True)
+        return target
+
+
+def place(staged: Path, target: Path, *, overwrite: bool) -> None:
+    """Rename a finished file into place; without `overwrite`, never onto a file that appeared meanwhile."""
+    if overwrite:
+        staged.replace(target)
+        return
+    try:
+        target.hardlink_to(staged)  # unlike a rename, this fails where the name is taken
+    except FileExistsError:
+        raise Conflict(f"{target} exists already.", suggestion="Choose another name, or say --overwrite.") from None
+    except OSError:  # a file system without links
+        if target.exists():
+            raise Conflict(f"{target} exists already.", suggestion="Choose another name, or say --overwrite.") from None
+        staged.rename(target)
