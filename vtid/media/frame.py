@@ -97,14 +97,19 @@ class PlanarFrame:
         pad_left, pad_top = x0 % across, y0 % down
         rows, columns = -(-(pad_top + mask.shape[0]) // down), -(-(pad_left + mask.shape[1]) // across)
         inside = np.s_[pad_top : pad_top + mask.shape[0], pad_left : pad_left + mask.shape[1]]
-        padded = np.zeros((rows * down, columns * across, 3), np.float32)
-        padded[..., 0][inside] = mask
-        padded[..., 1:][inside] = yuv[..., 1:] * mask[..., None]
-        sums = padded.reshape(rows, down, columns, across, 3).sum(axis=(1, 3))
-        hit = sums[..., 0] > 0
+        parts = [(row, column) for row in range(down) for column in range(across)]
+
+        def summed(values: NDArray[Any]) -> NDArray[np.float32]:
+            """The sum of the pixels over each chroma sample."""
+            padded = np.zeros((rows * down, columns * across), np.float32)
+            padded[inside] = values
+            return np.add.reduce([padded[row::down, column::across] for row, column in parts])  # type: ignore[no-any-return]
+
+        count = summed(mask)
+        hit = count > 0
         for channel in (1, 2):
             cells = self._plane(channel)[y0 // down :, x0 // across :][:rows, :columns]
-            cells[hit] = self._quantise(sums[..., channel][hit] / sums[..., 0][hit])
+            cells[hit] = self._quantise(summed(yuv[..., channel] * mask)[hit] / count[hit])
 
     @property
     def _gray(self) -> bool:
