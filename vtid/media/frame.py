@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -103,7 +104,7 @@ class PlanarFrame:
             """The sum of the pixels over each chroma sample."""
             padded = np.zeros((rows * down, columns * across), np.float32)
             padded[inside] = values
-            return np.add.reduce([padded[row::down, column::across] for row, column in parts])  # type: ignore[no-any-return]
+            return reduce(np.add, (padded[row::down, column::across] for row, column in parts))
 
         count = summed(mask)
         hit = count > 0
