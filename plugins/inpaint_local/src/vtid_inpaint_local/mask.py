@@ -64,13 +64,19 @@ def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pix
     if seeds is None:
         return inside
     letters = _letters(seen, seeds, inside, height)
+    change = _change(edges, letters, height)
+    if change is not None and change.exact:
+        letters &= change.levels > change.noise + tuning.CHANGED
+        if not letters.any():
+            return inside
     distance = np.asarray(cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
-    mask = np.asarray(distance <= _rim(seen.middle[..., 0], distance, height) + margin)
-    changed = _changed(edges, distance, height)
-    if changed is not None:
-        mask |= changed
-    return mask
+    if change is not None and change.exact:
+        return np.asarray(distance <= margin + 0.5) | _grown(change, distance, height)
+    rim = _rim(seen.middle[..., 0], distance, height, tuning.RIM_MAX)
+    if change is not None:
+        rim = min(rim, _rim(change.levels, distance, height, tuning.RIM_MAX))
+    return np.asarray(distance <= rim + margin)
 
 
 class Seeds(NamedTuple):
@@ -130,13 +136,13 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     return np.asarray(keep[labels] | seeds.at)
 
 
-def _rim(luma: Plane, distance: Floats, height: int) -> float:
-    """How far outline and shadow reach, by the luma's mean at each distance: where it stops differing from far away."""
+def _rim(levels: Plane, distance: Floats, height: int, most: float) -> float:
+    """How far outline and shadow reach: where the mean at each distance to the letters stops differing from far away."""
     reach = max(5, int(0.45 * height))
     ring = np.rint(distance).astype(np.int32)
     near = (ring >= 1) & (ring <= reach)
     count = np.bincount(ring[near], minlength=reach + 1)[1:]
-    total = np.bincount(ring[near], weights=luma[near].astype(np.float64), minlength=reach + 1)[1:]
+    total = np.bincount(ring[near], weights=levels[near].astype(np.float64), minlength=reach + 1)[1:]
     known = count > 20
     if not known.any():
         return 1.0
@@ -146,28 +152,43 @@ def _rim(luma: Plane, distance: Floats, height: int) -> float:
     off = np.nan_to_num(np.abs(profile - far))
     flat = off <= max(9.0, 0.18 * float(off.max()))
     radius = int(flat.argmax()) if flat.any() else reach
-    return float(np.clip(radius, 1, max(3.0, tuning.RIM_MAX * height + 2)))
+    return float(np.clip(radius, 1, max(3.0, most * height + 2)))
 
 
-def _changed(edges: Sequence[tuple[Pixels, Pixels]], distance: Floats, height: int) -> Mask | None:
-    """Pixels near the letters that changed as the text came and as it went, by more than the picture itself did."""
+class Change(NamedTuple):
+    """What the text's coming and going did to each pixel."""
+
+    levels: Floats
+    noise: float
+    """What the picture itself did meanwhile, levels."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the picture held so still that each pixel tells by itself whether it is text."""
+        return self.noise < tuning.QUIET
+
+
+def _change(edges: Sequence[tuple[Pixels, Pixels]], letters: Mask, height: int) -> Change | None:
+    """The smaller of both changes; None where there is none, or the picture changed about as much as the text."""
     if not edges:
         return None
-    change = np.full(distance.shape, np.inf, np.float32)
+    levels = np.full(letters.shape, np.inf, np.float32)
     for outside, inside in edges:
         step = np.abs(inside.astype(np.int16) - outside).max(2).astype(np.float32)
-        change = np.minimum(change, cv2.blur(step, (3, 3)))
-    reach = max(4.0, tuning.SHADOW_MAX * height)
-    away = change[distance > reach + 2]
-    if away.size < 50:
+        levels = np.minimum(levels, cv2.blur(step, (3, 3)))
+    away = levels[~widen(letters, max(4, int(tuning.SHADOW_MAX * height)))]
+    if away.size < 50 or not letters.any():
         return None
-    noise = float(np.percentile(away, 90))
-    near = distance <= reach
-    if noise > 0.25 * float(np.median(change[distance <= 1])):
-        return None
-    found = (near & (change > max(5.0, 1.5 * noise))).astype(np.uint8)
-    opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    return np.asarray(cv2.dilate(opened, np.ones((3, 3), np.uint8)) > 0)
+    noise = float(np.percentile(away, 80))
+    return Change(levels, noise) if noise < 0.3 * float(np.median(levels[letters])) else None
+
+
+def _grown(change: Change, distance: Floats, height: int) -> Mask:
+    """Pixels around the letters that changed with them: outline and shadow, whatever their shape."""
+    near = distance <= max(4.0, tuning.SHADOW_MAX * height)
+    found = (near & (change.levels > change.noise + tuning.CHANGED)).astype(np.uint8)
+    opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return widen(opened > 0, 1)
 
 
 def widen(mask: Mask, pixels: int) -> Mask:

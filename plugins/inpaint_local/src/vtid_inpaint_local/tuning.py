@@ -80,6 +80,10 @@ RIM_MAX = 0.16
 """Text heights: the broadest outline."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
+QUIET = 6.0
+"""Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
+CHANGED = 4.0
+"""Levels beyond that by which a pixel of the text changes at least; shadows change little."""
 MARGIN_TEXT_PX = 18.0
 """One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
 
