@@ -29,8 +29,16 @@ def job(job_id: str = JOB, status: str = "completed", **more: Any) -> dict[str, 
     } | more
 
 
-def problem(status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> tuple[int, dict[str, Any]]:
-    return status, {"type": f"/problems/{code}", "title": code, "status": status, "detail": detail, "errors": errors or []}
+def problem(
+    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> tuple[int, dict[str, Any]]:
+    return status, {
+        "type": f"/problems/{code}",
+        "title": code,
+        "status": status,
+        "detail": detail,
+        "errors": errors or [],
+    }
 
 
 class Stub:
@@ -45,7 +53,8 @@ class Stub:
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         self.result = b"the result" * 1000
         self.short_by = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.stub = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -56,58 +65,59 @@ class Stub:
         self._thread.join()
 
 
-def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
+class Handler(BaseHTTPRequestHandler):
+    @property
+    def stub(self) -> Stub:
+        return self.server.stub  # type: ignore[attr-defined, no-any-return]
 
-        def _take(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            url = urlsplit(self.path)
-            stub.seen.append((self.command, self.path, dict(self.headers), body))
-            if (self.command, url.path) in stub.answers:
-                return self._say(*stub.answers[self.command, url.path])
-            return self._route(url.path.removeprefix("/api/v1/jobs"), url.path, parse_qs(url.query))
+    def log_message(self, *_: Any) -> None:
+        pass
 
-        do_GET = do_POST = do_DELETE = _take
+    def _take(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        url = urlsplit(self.path)
+        self.stub.seen.append((self.command, self.path, dict(self.headers), body))
+        if (self.command, url.path) in self.stub.answers:
+            return self._say(*self.stub.answers[self.command, url.path])
+        return self._route(url.path.removeprefix("/api/v1/jobs"), url.path, parse_qs(url.query))
 
-        def _route(self, rest: str, path: str, query: dict[str, list[str]]) -> None:
-            parts = [p for p in rest.split("/") if p]
-            if path == "/files/result.mp4":
-                return self._file()
-            if self.command == "POST" and parts == ["submit"]:
-                return self._say(202, job(status="queued"))
-            if not parts:
-                text = query.get("text", [""])[0]
-                return self._say(200, {"jobs": [j for i, j in stub.jobs.items() if text in i], "next": None})
-            if parts[0] not in stub.jobs:
-                return self._say(*problem(404, "not_found", f"There is no job {parts[0]}."))
-            if parts[1:] == ["events"]:
-                return self._events()
-            if self.command == "DELETE":
-                del stub.jobs[parts[0]]
-                return self._say(204, None)
-            return self._say(200, stub.jobs[parts[0]])
+    do_GET = do_POST = do_DELETE = _take
 
-        def _say(self, status: int, body: Any) -> None:
-            data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def _route(self, rest: str, path: str, query: dict[str, list[str]]) -> None:
+        parts = [p for p in rest.split("/") if p]
+        if path == "/files/result.mp4":
+            return self._file()
+        if self.command == "POST" and parts == ["submit"]:
+            return self._say(202, job(status="queued"))
+        if not parts:
+            text = query.get("text", [""])[0]
+            return self._say(200, {"jobs": [j for i, j in self.stub.jobs.items() if text in i], "next": None})
+        if parts[0] not in self.stub.jobs:
+            return self._say(*problem(404, "not_found", f"There is no job {parts[0]}."))
+        if parts[1:] == ["events"]:
+            return self._events()
+        if self.command == "DELETE":
+            del self.stub.jobs[parts[0]]
+            return self._say(204, None)
+        return self._say(200, self.stub.jobs[parts[0]])
 
-        def _file(self) -> None:
-            self.send_response(200)
-            self.send_header("content-length", str(len(stub.result)))
-            self.end_headers()
-            self.wfile.write(stub.result[: len(stub.result) - stub.short_by])
+    def _say(self, status: int, body: Any) -> None:
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
-        def _events(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.end_headers()
-            self.wfile.write(b": hello\n\n")
-            for seq, kind, data in stub.connections.pop(0) if stub.connections else []:
-                self.wfile.write(f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+    def _file(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.stub.result)))
+        self.end_headers()
+        self.wfile.write(self.stub.result[: len(self.stub.result) - self.stub.short_by])
 
-    return Handler
+    def _events(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b": hello\n\n")
+        for seq, kind, data in self.stub.connections.pop(0) if self.stub.connections else []:
+            self.wfile.write(f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode())

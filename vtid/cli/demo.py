@@ -85,7 +85,7 @@ def daemon(config: Path, scratch: Path) -> Iterator[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     with log.open("wb") as handle:
         # A session of its own: Ctrl-C reaches this process, which stops the daemon in good order.
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(
             [*command, "--data", str(scratch / "data")], stderr=handle, stdout=handle, env=env, start_new_session=True
         )
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SAMPLES_PER_S = 3.0
+SAMPLES_PER_S = 2.0
 MIN_SCORE = 0.5
 """The detector's own confidence below which a box is a guess."""
 MAX_HEIGHT = 0.25
@@ -80,7 +80,7 @@ def _boxes(engine: Any, bgr: NDArray[np.uint8]) -> int:
         return 0
     heights = [box[:, 1].max() - box[:, 1].min() for box in got.boxes]
     tallest = MAX_HEIGHT * bgr.shape[0]
-    return sum(h <= tallest and score >= MIN_SCORE for h, score in zip(heights, got.scores, strict=True))
+    return sum(bool(h <= tallest and score >= MIN_SCORE) for h, score in zip(heights, got.scores, strict=True))
 
 
 def _samples(path: Path) -> Iterator[NDArray[np.uint8]]:

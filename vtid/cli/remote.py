@@ -25,6 +25,8 @@ ANSWER_S = 60.0
 """A submitted file is probed before the answer comes."""
 SILENCE_S = 45.0
 """An event stream sends something more often than this; a longer silence is a lost line."""
+QUIET_S, REPLAY_S = 1.0, 3.0
+"""After so long without an event, or so long in all, a listener has been told what there was to tell."""
 PATIENCE_S = 60.0
 """How long a follower waits for a daemon that went away: long enough for a restart."""
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
@@ -143,7 +145,8 @@ class Remote:
             return prefix
         if len(prefix) < SHORTEST_PREFIX:
             raise NotFound(f'"{prefix}" is too short for a job; give at least {SHORTEST_PREFIX} characters of its id.')
-        found = [job["job_id"] for job in self.jobs(text=prefix, limit=100) if job["job_id"].startswith(prefix.lower())]
+        prefix = prefix.lower()
+        found = [job["job_id"] for job in self.jobs(text=prefix, limit=100) if job["job_id"].startswith(prefix)]
         if not found:
             raise NotFound(f"There is no job {prefix}….", suggestion="List the jobs with: vtid jobs")
         if len(found) > 1:
@@ -182,38 +185,44 @@ class Remote:
         Raises:
             Unavailable: the daemon stayed away for longer than `PATIENCE_S`.
         """
-        last, heard, failures = after, time.monotonic(), 0
+        last, failures = after, 0
+        away_since: float | None = None
         while True:
             try:
-                for event in self._events(job_id, last):
-                    last, heard, failures = event.seq or last, time.monotonic(), 0
+                final = self._ended(job_id)  # asked before listening: then nothing can happen unheard
+                away_since = None
+                for event in self._events(job_id, last, SILENCE_S):
+                    last, failures = event.seq or last, 0
                     yield event
-                    if event.data.get("status") in ENDED and event.type == "status" and self._ended(job_id):
+                    if _is_ending(event) and self._ended(job_id):
                         return
-                if self._ended(job_id):
+                if final:
                     return
-            except (Unavailable, httpx.TransportError) as error:
-                if time.monotonic() - heard > PATIENCE_S:
+            except Unavailable as error:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > PATIENCE_S:
                     raise self._away() from error
             time.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
             failures += 1
 
     def events(self, job_id: str) -> Iterator[Event]:
-        """What has happened to a job up to now."""
-        known = int(self.job(job_id).get("event_seq", 0))
-        for event in self._events(job_id, "0"):
-            yield event
-            if int(event.seq or 0) >= known:
-                return
+        """What has happened to a job up to now: what a new listener is told before it grows quiet."""
+        self.job(job_id)
+        deadline = time.monotonic() + REPLAY_S
+        with contextlib.suppress(_Silence):
+            for event in self._events(job_id, "0", QUIET_S):
+                yield event
+                if time.monotonic() > deadline or (_is_ending(event) and self._ended(job_id)):
+                    return
 
     def _ended(self, job_id: str) -> bool:
         """Whether the job has ended for good: an ending that was told may lie before a retry."""
         return self.job(job_id)["status"] in ENDED
 
-    def _events(self, job_id: str, last: str) -> Iterator[Event]:
+    def _events(self, job_id: str, last: str, silence_s: float) -> Iterator[Event]:
         """The events of one connection."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": last}
-        timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+        timeout = httpx.Timeout(silence_s, connect=CONNECT_S)
         with self._stream("GET", f"{API}/{job_id}/events", headers=headers, timeout=timeout) as answer:
             yield from parse_events(answer.iter_lines())
 
@@ -245,10 +254,14 @@ class Remote:
 
     def _away(self, error: Exception | None = None) -> Unavailable:
         if isinstance(error, httpx.ReadTimeout):
-            return Unavailable(f"The daemon at {self.url} took the request and does not answer.")
+            return _Silence(f"The daemon at {self.url} took the request and does not answer.")
         if error and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
             return Unavailable(f"The connection to the daemon at {self.url} broke: {error}")
         return Unavailable(f"no daemon answers at {self.url}; start one with `vtid serve`")
+
+
+class _Silence(Unavailable):
+    """The connection stands, and nothing comes."""
 
 
 class _Counted:
@@ -288,6 +301,11 @@ def _kind_of(code: str, status: int) -> type[VtidError]:
     kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, VtidError)]
     exact = [kind for kind in kinds if kind.code == code]
     return next(iter(exact or [kind for kind in kinds if kind.status == status]), VtidError)
+
+
+def _is_ending(event: Event) -> bool:
+    """Whether it says that the job ended; a retry may have followed."""
+    return event.type == "status" and event.data.get("status") in ENDED
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[Event]:
