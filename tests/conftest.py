@@ -131,13 +131,13 @@ class Lab:
 
 @pytest.fixture
 def make_lab(make_config: Callable[..., Config], bridge: Bridge, pipelines_dir: Path) -> Iterator[Callable[..., Lab]]:
-    """Build a lab: `make_lab({"name": "toml text"}, limits__step_memory_mb=200)`."""
+    """Build a lab: `make_lab({"name": "toml text"}, limits__step_memory_mb=200)`; `rings` for worker processes to hear."""
     apps: list[App] = []
 
-    def make(pipelines: dict[str, str], **settings: Any) -> Lab:
+    def make(pipelines: dict[str, str], *, rings: bool = False, **settings: Any) -> Lab:
         for name, text in pipelines.items():
             (pipelines_dir / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
-        app = App(make_config(**settings), ring=lambda _: None)
+        app = App(make_config(**settings), ring=None if rings else lambda _: None)
         apps.append(app)
         return Lab(app, bridge, pipelines_dir)
 

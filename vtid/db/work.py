@@ -22,8 +22,8 @@ from vtid.domain.artifact import Artifact
 from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
 from vtid.sdk import Recorded
 
-RING_AGAIN_S = 60.0
-"""A queued job that nobody took for this long is rung for again: the queue may have lost its message."""
+RING_AGAIN_S = 10.0
+"""A job that nobody took for this long is rung for again: its bell may have gone down with the worker that heard it."""
 
 
 class LeaseLost(Exception):
@@ -70,6 +70,9 @@ class Work:
             "wake_at": None,
             "updated_at": now,
         }
+        async with self._db.read() as c:  # a bell for a job that was taken long ago costs no writer any time
+            if (await c.execute(select(jobs.c.id).where(jobs.c.id == job_id, open_, free, due))).first() is None:
+                return None
         async with self._db.write() as c:
             row = (
                 (await c.execute(select(jobs).where(jobs.c.id == job_id, open_, free, due).with_for_update()))
@@ -158,26 +161,26 @@ class Work:
             await self._emit(c, job_id, "status", data, message=data["message"], **free)
             await c.execute(update(step_runs).where(running).values(status="pending"))
 
-    async def due(self, limit: int = 200) -> list[str]:
-        """Jobs to ring for: woken, orphaned by a dead worker, or lost by the queue. Marks them as rung."""
+    async def due(self, limit: int = 200) -> Sequence[str]:
+        """Jobs to ring for: woken, orphaned by a dead worker, or lost by the queue. Marks them as rung.
+
+        Args:
+            limit: how many at most; those that have waited longest come first.
+        """
         now = self._clock()
-        woken = and_(jobs.c.status == "processing", jobs.c.lease_until.is_(None), jobs.c.wake_at <= now)
-        orphaned = and_(jobs.c.status == "processing", jobs.c.lease_until < now)
-        stale = or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < now - RING_AGAIN_S)
-        lost = and_(jobs.c.status == "queued", stale)
-        unrung = or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < now - self.lease_s)
-        ready = or_(and_(woken, unrung), and_(orphaned, unrung), lost)
+        open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
+        free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
+        due = or_(jobs.c.wake_at.is_(None), jobs.c.wake_at <= now)
+        unrung = or_(jobs.c.rung_at.is_(None), jobs.c.rung_at < now - RING_AGAIN_S)
+        ready = and_(open_, free, due, unrung)
         async with self._db.read() as c:  # most of the time there is nothing, and readers wait for nobody
             if not (await c.execute(select(jobs.c.id).where(ready).limit(1))).first():
                 return []
         async with self._db.write() as c:
-            found = (
-                (await c.execute(select(jobs.c.id).where(ready).order_by(jobs.c.updated_at).limit(limit)))
-                .scalars()
-                .all()
-            )
+            oldest = select(jobs.c.id).where(ready).order_by(jobs.c.updated_at).limit(limit)
+            found = (await c.execute(oldest)).scalars().all()
             await c.execute(update(jobs).where(jobs.c.id.in_(found)).values(rung_at=now))
-            return list(found)
+            return found
 
     # --- steps
 
@@ -251,12 +254,31 @@ class Work:
 
     # --- ends
 
-    async def suspend(self, job_id: str, wake_at: float, *, job_progress: int, message: str) -> None:
-        """Let go of a job until then; all its open steps wait."""
-        data = {"status": "processing", "progress": job_progress, "message": message}
-        free = {"worker_id": None, "lease_until": None, "rung_at": None}
+    async def suspend(
+        self, job_id: str, wake_at: float, runs: Iterable[StepRun], *, job_progress: int, message: str | None
+    ) -> None:
+        """Let go of a job until then.
+
+        Args:
+            job_id: of the job.
+            wake_at: when one of its waiting steps is due.
+            runs: the steps whose state is not stored yet.
+            job_progress: in percent.
+            message: what to tell; None when it waits for the same thing as before, so that polling leaves no trail.
+        """
+        free = {"worker_id": None, "lease_until": None, "rung_at": None, "wake_at": wake_at}
         async with self._db.write() as c:
-            await self._emit(c, job_id, "status", data, wake_at=wake_at, progress=job_progress, message=message, **free)
+            if message is None:
+                known = await c.execute(
+                    update(jobs).where(*self._mine(job_id)).values(updated_at=self._clock(), **free)
+                )
+                if not known.rowcount:
+                    raise LeaseLost(job_id)
+            else:
+                data = {"status": "processing", "progress": job_progress, "message": message}
+                await self._emit(c, job_id, "status", data, progress=job_progress, message=message, **free)
+            for run in runs:
+                await self._put_run(c, job_id, run)
 
     async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
         """End a job well."""

@@ -159,6 +159,9 @@ class _Turn:
         self.made: dict[str, Artifact] = {
             f"{a.step_id}.{a.output}": a for a in self.bridge.run(runner.jobs.artifacts(job.id))
         }
+        self.unsaved: dict[str, StepRun] = {}
+        self.news: str | None = None
+        """What to tell when the job is suspended; None when it waits for the same thing as before."""
         self.assets = {name: self.bridge.run(runner.jobs.asset(i)) for name, i in job.inputs.items()}
 
     # --- the graph
@@ -171,11 +174,17 @@ class _Turn:
                     futures[pool.submit(self.step, step)] = step
                 if not futures:
                     break
-                done, _ = wait(futures, return_when=FIRST_COMPLETED)
+                wake_at = self.next_wake()
+                pause = None if wake_at is None else max(0.01, wake_at - self.runner.clock())
+                done, _ = wait(futures, pause, return_when=FIRST_COMPLETED)
                 for future in done:
                     del futures[future]
                     self.joined(future, pool, futures)
         self.conclude()
+
+    def next_wake(self) -> float | None:
+        """When the first of the waiting steps is due."""
+        return min((r.wake_at or 0 for r in self.runs.values() if r.status is StepStatus.WAITING), default=None)
 
     def joined(self, future: Future[None], pool: ThreadPoolExecutor, futures: dict[Future[None], Step]) -> None:
         """Take a step's thread back; a failure stops the others first."""
@@ -205,12 +214,10 @@ class _Turn:
 
     def conclude(self) -> None:
         """Every step has ended, or the rest waits."""
-        waiting = [r for r in self.runs.values() if r.status is StepStatus.WAITING]
-        if waiting:
-            first = min(waiting, key=lambda r: r.wake_at or 0)
-            message = first.message or "Waiting"
+        if (wake_at := self.next_wake()) is not None:
+            unsaved = self.unsaved.values()
             self.bridge.run(
-                self.work.suspend(self.job.id, first.wake_at or 0, job_progress=self.percent(), message=message)
+                self.work.suspend(self.job.id, wake_at, unsaved, job_progress=self.percent(), message=self.news)
             )
             return
         results = deliver(self.job, self.made, self.runner.storage)
@@ -244,15 +251,18 @@ class _Turn:
             return self.step_failed(
                 step, run, StepCrashed(f"it was given up: {run.lost} workers died while running it"), final=True
             )
-        if run.status is StepStatus.PENDING or run.error or run.started_at is None:
+        woken = run.status is StepStatus.WAITING and run.error is None and run.started_at is not None
+        if not woken:
             run.attempt, run.started_at, run.error = run.attempt + 1, self.runner.clock(), None
+        assert run.started_at is not None
         deadline = run.started_at + (step.timeout or self.policy.step_timeout_s)
         if self.runner.clock() >= deadline:
             return self.step_failed(
                 step, run, StepCrashed(f"it took longer than {deadline - run.started_at:g} s"), final=False
             )
-        run.status, run.wake_at = StepStatus.RUNNING, None
-        self.save(run, step.title)
+        if not woken:  # one that only looks whether its wait is over stays `waiting`, and leaves no trail
+            run.status, run.wake_at = StepStatus.RUNNING, None
+            self.save(run, step.title)
         try:
             outcome = self.runner.stepper.run(
                 self.job, step, run, self.made, self.assets, self.control, deadline, self.pace, self.percent_at(step)
@@ -296,9 +306,12 @@ class _Turn:
 
     def wait(self, run: StepRun, after: float, message: str, deadline: float) -> None:
         """Suspend a step; its worker is free until it wakes."""
+        told = run.status is StepStatus.WAITING and run.message == message
         run.status, run.message = StepStatus.WAITING, message
         run.wake_at = min(self.runner.clock() + after, deadline)
-        self.save(run, message)
+        self.unsaved[run.step_id] = run
+        if not told:
+            self.news = message
         self.runner.workspaces.remove(self.job.id, run.step_id)
 
     def end_step(self, run: StepRun, status: StepStatus, message: str) -> None:

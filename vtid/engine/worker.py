@@ -21,7 +21,9 @@ from vtid.engine.runner import Runner
 from vtid.errors import VtidError
 
 log = structlog.get_logger("vtid.worker")
-RECONCILE_S = 0.5
+RECONCILE_S = 0.25
+BACKLOG = 16
+"""Bells in the queue for each slot, above which the reconciler adds none."""
 KILL_S = 2.0
 """How long a stopped step's process may take to be gone."""
 
@@ -31,6 +33,10 @@ class Bell(Protocol):
 
     def ring(self, job_id: str) -> None:
         """Tell the workers of a job."""
+
+    def pending(self) -> int:
+        """How many bells nobody has heard yet."""
+        ...
 
     def listen(self, handler: Callable[[str], None], threads: int) -> Listening:
         """Have `handler` called for every job that is rung for."""
@@ -157,8 +163,11 @@ class Worker:
     def _reconcile(self) -> None:
         if dead := self._bridge.run(self._work.bury(this_machine(), is_alive)):
             log.warning("took over from workers that died", workers=dead)
-        for job_id in self._bridge.run(self._work.due()):
-            self._bell.ring(job_id)
+        # The bell queue is kept short, so that whoever waits longest is heard next and nobody is rung for twice.
+        room = BACKLOG * self._slots - self._bell.pending()
+        if room > 0:
+            for job_id in self._bridge.run(self._work.due(room)):
+                self._bell.ring(job_id)
 
 
 def this_machine() -> str:
