@@ -85,8 +85,8 @@ class Composite:
         frames = dict(self._window)
         painted: set[int] = set()
         for plate in [p for p in self._plates if p.first < last and p.last > first]:
-            for number, values in plate.fill(first, last, run).items():
-                frames[number].paint(plate.box, values, plate.hole(number))
+            for number, box, pixels, mask in plate.fill(first, last, run):
+                frames[number].paint(box, pixels, mask)
                 painted.add(number)
         self.touched += len(painted)
         self._plates = [p for p in self._plates if p.last > last]

@@ -17,8 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vtid.sdk import Box
+
 from . import tuning
 from .arrays import Floats, Mask, Pixels
+from .geometry import grow
 from .spatial import close_holes, enlarge, spread
 
 Ints = NDArray[np.int32]
@@ -39,6 +42,7 @@ class Patch:
         """The hole and its ring: nothing here may be a source."""
         ys, xs = np.nonzero(self.near)
         self.ys, self.xs = ys.astype(np.int32), xs.astype(np.int32)
+        self.span = self._span()
         self._guide: Pixels | None = None
         self.flows: dict[int, Floats] = {}
 
@@ -52,10 +56,17 @@ class Patch:
         """Pixels on the 8-bit scale."""
         return self.pixels.astype(np.float32) / np.float32(self.scale)
 
-    @property
+    def _span(self) -> Box:
+        """What has to be worked on: the hole, its ring, and a little known picture around."""
+        if not self.any:
+            return 0, 0, 0, 0
+        box = int(self.xs.min()), int(self.ys.min()), int(self.xs.max()) + 1, int(self.ys.max()) + 1
+        return grow(box, tuning.RING_PX, tuning.RING_PX, self.hole.shape[1], self.hole.shape[0])
+
     def guess(self) -> Floats:
-        """The crop with its hole closed from its surroundings; not kept."""
-        return close_holes(self.values, self.hole)
+        """The span with its hole closed from its surroundings."""
+        x0, y0, x1, y1 = self.span
+        return close_holes(self.values[y0:y1, x0:x1], self.hole[y0:y1, x0:x1])
 
     def prepare(self) -> Pixels:
         """Luma with the hole closed, in 8 bits, for the flow; computed once."""
@@ -199,42 +210,53 @@ class Candidate(NamedTuple):
 
 def judge(patch: Patch, guess: Floats, has: Mask, values: Floats) -> Candidate:
     """A temporal guess, corrected by the smooth part of its error on the ring; the rest of that error is its doubt."""
-    h, w = patch.hole.shape
+    x0, y0, x1, y1 = patch.span
+    smoothness = sigma(patch.hole.shape[0])
+    h, w = y1 - y0, x1 - x0
     picture = guess.copy()
-    ys, xs = patch.ys[has], patch.xs[has]
+    ys, xs = patch.ys[has] - y0, patch.xs[has] - x0
     picture[ys, xs] = values[has]
     reached = np.zeros((h, w), bool)
     reached[ys, xs] = True
-    ring = (patch.near & ~patch.hole & reached).astype(np.float32)
+    ring = (~patch.hole[y0:y1, x0:x1] & reached).astype(np.float32)
     off = guess - picture
-    low, support = spread(off, ring, sigma(h))
+    low, support = spread(off, ring, smoothness)
     smooth = enlarge(low, w, h)
-    rest = ((off - smooth) ** 2).mean(2)
-    doubt, _ = spread(rest, ring, sigma(h))
-    doubt = doubt + 0.25 * (low**2).mean(2)
+    doubt, _ = spread(_energy(off - smooth), ring, smoothness)
+    doubt = doubt + 0.25 * _energy(low)
     doubt[support < 0.003] = 1e6
     error = enlarge(doubt, w, h)
     error[~reached] = 1e6
     return Candidate(picture + smooth, error)
 
 
+def _energy(values: Floats) -> Floats:
+    """Mean square over the channels; einsum makes no copies and is four times as fast as mean."""
+    return np.asarray(np.einsum("ijk,ijk->ij", values, values) / values.shape[2], np.float32)
+
+
 def fuse(patch: Patch, temporal: Iterable[tuple[Mask, Floats]]) -> Floats:
-    """The crop with its hole filled, from the spatial guess and whatever time gave."""
-    guess = patch.guess
-    h, w = patch.hole.shape
-    known = (~patch.hole).astype(np.float32)
+    """The span with its hole filled, from the spatial guess and whatever time gave."""
+    guess = patch.guess()
+    h, w = guess.shape[:2]
+    x0, y0, x1, y1 = patch.span
+    known = (~patch.hole[y0:y1, x0:x1]).astype(np.float32)
     luma = guess[..., 0]
-    both, _ = spread(np.dstack([luma, luma * luma]), known, sigma(h))
+    both, _ = spread(np.dstack([luma, luma * luma]), known, sigma(patch.hole.shape[0]))
     variance = enlarge(np.maximum(both[..., 1] - both[..., 0] ** 2, 0), w, h)
-    weight = (tuning.SPATIAL_TRUST**2 * variance + tuning.ERROR_FLOOR) ** -tuning.WEIGHT_POWER
+    weight = _weight(tuning.SPATIAL_TRUST**2 * variance)
     total, weights = guess * weight[..., None], weight
     for has, values in temporal:
         if has.any():
             one = judge(patch, guess, has, values)
-            weight = (one.error + tuning.ERROR_FLOOR) ** -tuning.WEIGHT_POWER
-            total = total + one.values * weight[..., None]
+            weight = _weight(one.error)
+            total += one.values * weight[..., None]
             weights = weights + weight
     return np.asarray(total / weights[..., None], np.float32)
+
+
+def _weight(error: Floats) -> Floats:
+    return np.asarray((error + tuning.ERROR_FLOOR) ** -tuning.WEIGHT_POWER, np.float32)
 
 
 def in_turn(work: Callable[[int], object], numbers: Iterable[int]) -> None:
@@ -251,7 +273,7 @@ class Filler:
         self._behind: Pointers | None = None
 
     def fill(self, patches: Mapping[int, Patch], first: int, last: int, run: Mapper = in_turn) -> dict[int, Floats]:
-        """Fill frames `first` to `last` (exclusive).
+        """Fill frames `first` to `last` (exclusive): frame to the filled pixels of its patch's `span`.
 
         Args:
             patches: of these frames and, as far as there are any, `tuning.LOOK` frames on both sides.

@@ -137,7 +137,7 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
 
 
 def _rim(levels: Plane, distance: Floats, height: int, most: float) -> float:
-    """How far outline and shadow reach: where the mean at each distance to the letters stops differing from far away."""
+    """How far outline and shadow reach: where the mean at each distance to the letters is as it is far away."""
     reach = max(5, int(0.45 * height))
     ring = np.rint(distance).astype(np.int32)
     near = (ring >= 1) & (ring <= reach)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from . import tuning
 from .arrays import Floats, Mask, Pixels
 from .events import Event
 from .fill import Filler, Mapper, Patch
-from .geometry import area, even, grow, meet, union
+from .geometry import area, even, grow, meet, shift, union
 from .zones import Zones
 
 
@@ -28,7 +28,6 @@ class Plate:
         self.box: Box = even(grow(hole, share, share, width, height), width, height)
         self._filler = Filler(cuts)
         self._patches: dict[int, Patch] = {}
-        self._masks: dict[int, Mask] = {}
 
     def needs(self, number: int) -> bool:
         """Whether that frame's crop can be a source or is to be filled."""
@@ -38,17 +37,19 @@ class Plate:
         """That frame's crop, and what is text in it: of this plate's events and of all others."""
         self._patches[number] = Patch(pixels, hole)
 
-    def fill(self, first: int, last: int, run: Mapper) -> dict[int, Floats]:
-        """The crops of these frames with their holes filled; what is too old to be a source is let go."""
+    def fill(self, first: int, last: int, run: Mapper) -> Iterator[tuple[int, Box, Floats, Mask]]:
+        """Fill these frames: number, box in the picture, pixels, and which of them are to be painted.
+
+        What is too old to be a source is let go.
+        """
         lo, hi = max(first, self.first), min(last, self.last)
-        out = self._filler.fill(self._patches, lo, hi, run) if lo < hi else {}
+        filled = self._filler.fill(self._patches, lo, hi, run) if lo < hi else {}
+        for number, pixels in filled.items():
+            patch = self._patches[number]
+            x0, y0, x1, y1 = patch.span
+            yield number, shift(patch.span, self.box[0], self.box[1]), pixels, patch.hole[y0:y1, x0:x1]
         for old in [n for n in self._patches if n < last - tuning.LOOK]:
             del self._patches[old]
-        return out
-
-    def hole(self, number: int) -> Mask:
-        """What is unknown in that frame."""
-        return self._patches[number].hole
 
     @property
     def alive(self) -> int:

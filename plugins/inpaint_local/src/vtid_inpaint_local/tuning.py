@@ -108,9 +108,9 @@ ERROR_FLOOR = 4.0
 """Squared levels: no source is trusted more than coding noise allows."""
 WEIGHT_POWER = 2.0
 """Weights are error^-power."""
-CUT_LEVELS = 18.0
+CUT_LEVELS = 14.0
 CUT_RATIO = 2.2
-"""A cut: thumbnails differ by more levels than this, and so much more than around it."""
+"""A cut: most parts of the thumbnails differ by more levels than this, and so many times more than around it."""
 
 # --- verify -----------------------------------------------------------------------------------------------------------
 
