@@ -5,7 +5,20 @@ Times are seconds since the epoch (UTC) as floats: leases and wake-ups are arith
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -66,7 +79,7 @@ assets = Table(
     ),  # it came with this job and goes with it
     Column("kind", String(16), nullable=False),
     Column("filename", Text, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("key", Text, nullable=False),
     Column("info", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),
@@ -98,7 +111,7 @@ artifacts = Table(
     Column("output", String(64), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("filename", Text, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("key", Text, nullable=False),
     Column("info", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),

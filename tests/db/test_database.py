@@ -1,0 +1,340 @@
+"""The database on SQLite, and on PostgreSQL where one answers: the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vtid.db import Database, JobFilter, Jobs, LeaseLost, NewJob, Work, migrate
+from vtid.db import migrate as migrate_function
+from vtid.domain.artifact import Asset
+from vtid.domain.job import Failure, Job, JobStatus, StepStatus
+from vtid.domain.pipeline import Pipeline, Step
+from vtid.engine.bridge import Bridge
+from vtid.errors import Conflict, InvalidInput, NotFound
+
+POSTGRES = "postgresql://postgres@127.0.0.1:5432"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Db:
+    def __init__(self, url: str, bridge: Bridge) -> None:
+        self.database = Database(url)
+        self.clock = Clock()
+        self.jobs = Jobs(self.database, self.clock)
+        self.run = bridge.run
+
+    def work(self, name: str = "w1") -> Work:
+        return Work(self.database, name, 30, self.clock)
+
+    def add(self, **changes: Any) -> str:
+        job = Job(
+            id=str(uuid.uuid4()),
+            status=JobStatus.QUEUED,
+            pipeline=Pipeline("p", "P", (Step("a", "x.y"), Step("b", "x.y"))),
+            params={},
+            inputs={},
+            original_filename="clip.mp4",
+            **changes,
+        )
+        self.run(self.jobs.add(NewJob(job)))
+        return job.id
+
+
+@contextlib.contextmanager
+def postgres_database() -> Iterator[str]:
+    psycopg = pytest.importorskip("psycopg", reason="the extra vtid[postgres] is not installed")
+    name = f"vtid_test_{uuid.uuid4().hex[:12]}"
+    try:
+        admin = psycopg.connect(f"{POSTGRES}/postgres", autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError:
+        pytest.skip("no PostgreSQL answers on 127.0.0.1:5432")
+    with admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{POSTGRES}/{name}"
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def db(request: pytest.FixtureRequest, tmp_path: Path, bridge: Bridge) -> Iterator[Db]:
+    with contextlib.ExitStack() as stack:
+        url = (
+            f"sqlite:///{tmp_path / 'vtid.db'}"
+            if request.param == "sqlite"
+            else stack.enter_context(postgres_database())
+        )
+        db = Db(url, bridge)
+        migrate(db.database.url)
+        yield db
+        bridge.run(db.database.close())
+
+
+def test_a_job_goes_through_its_life(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    job = db.run(work.claim(job_id))
+    assert job is not None
+    assert (job.status, job.worker_id, job.lease_until) == ("processing", "w1", 1030.0)
+    assert db.run(db.work("w2").claim(job_id)) is None
+    db.run(work.progress(job_id, "a", 0.5, job_progress=25, message="half"))
+    db.run(work.complete(job_id, [], {"k": 1}, "Done"))
+    job = db.run(db.jobs.get(job_id))
+    assert (job.status, job.progress, job.metadata, job.worker_id) == ("completed", 100, {"k": 1}, None)
+    events = db.run(db.jobs.events(job_id))
+    assert [e.type for e in events] == ["status", "status", "status"], "progress is not kept after the end"
+    assert events[-1].data["status"] == "completed"
+    assert [e.seq for e in db.run(db.jobs.events(job_id, after=events[1].seq))] == [events[2].seq]
+
+
+def test_an_expired_lease_passes_on_and_counts_as_lost(db: Db) -> None:
+    job_id, first, second = db.add(), db.work("w1"), db.work("w2")
+    db.run(first.claim(job_id))
+    run = db.run(db.jobs.runs(job_id))[0]
+    run.status = StepStatus.RUNNING
+    db.run(first.save_run(job_id, run, job_progress=1))
+    db.clock.now += 31
+    assert list(db.run(second.due())) == [job_id]
+    assert db.run(second.claim(job_id)) is not None
+    assert [(r.status, r.lost) for r in db.run(db.jobs.runs(job_id))] == [("pending", 1), ("pending", 0)]
+    for late in (
+        first.progress(job_id, "a", 0.9, job_progress=90, message="late"),
+        first.fail(job_id, Failure("x", "late"), 1),
+        first.once_begin(job_id, "a", "pay"),
+        first.hand_back(job_id),
+        first.suspend(job_id, 0, [], job_progress=1, message=None),
+    ):
+        with pytest.raises(LeaseLost):
+            db.run(late)
+    assert db.run(first.orphaned([job_id])) == {job_id}
+    assert db.run(second.orphaned([job_id])) == set()
+
+
+def test_renewing_keeps_a_job(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    db.run(work.claim(job_id))
+    for _ in range(3):
+        db.clock.now += 20
+        db.run(work.renew(host="h", pid=1, slots=2, labels=["gpu"]))
+    assert db.run(db.work("w2").claim(job_id)) is None
+    assert [w["labels"] for w in db.run(db.jobs.workers(0))] == [["gpu"]]
+    db.run(work.retire())
+    assert db.run(db.jobs.workers(0)) == []
+
+
+def test_a_suspended_job_wakes_when_it_is_due(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    db.run(work.claim(job_id))
+    db.run(work.suspend(job_id, db.clock.now + 60, [], job_progress=10, message="waiting"))
+    db.clock.now += 59
+    assert (list(db.run(work.due())), db.run(work.claim(job_id))) == ([], None)
+    db.clock.now += 2
+    assert list(db.run(work.due())) == [job_id]
+    assert db.run(work.claim(job_id)) is not None
+
+
+def test_what_once_knows(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    db.run(work.claim(job_id))
+    first = db.run(work.once_begin(job_id, "a", "pay"))
+    assert (first.done, first.doubtful) == (False, False)
+    again = db.run(work.once_begin(job_id, "a", "pay"))
+    assert (again.token, again.doubtful) == (first.token, True)
+    db.run(work.once_end(job_id, "a", "pay", {"id": 7}))
+    done = db.run(work.once_begin(job_id, "a", "pay"))
+    assert (done.done, done.value, done.doubtful) == (True, {"id": 7}, False)
+    assert db.run(work.once_begin(job_id, "b", "pay")).token != first.token
+    db.run(work.once_forget(job_id, "a", "pay"))
+    assert db.run(work.once_begin(job_id, "a", "pay")).token != first.token
+
+
+def test_cancel_and_retry(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    assert db.run(db.jobs.cancel(job_id)).status == "cancelled"
+    assert db.run(db.jobs.cancel(job_id)).status == "cancelled"
+    assert db.run(work.claim(job_id)) is None
+    assert db.run(db.jobs.retry(job_id)).status == "queued"
+    db.run(work.claim(job_id))
+    assert db.run(db.jobs.cancel(job_id)).cancel_requested
+    assert db.run(work.orphaned([job_id])) == {job_id}
+    db.run(work.cancelled(job_id, 10))
+    db.run(db.jobs.retry(job_id))
+    with pytest.raises(Conflict):
+        db.run(db.jobs.retry(job_id))
+    with pytest.raises(Conflict, match="cancel it first"):
+        db.run(db.jobs.delete(job_id))
+
+
+def test_a_worker_that_died_while_it_was_to_cancel(db: Db) -> None:
+    job_id = db.add()
+    db.run(db.work("w1").claim(job_id))
+    db.run(db.jobs.cancel(job_id))
+    db.clock.now += 31
+    assert db.run(db.work("w2").claim(job_id)) is None
+    assert db.run(db.jobs.get(job_id)).status == "cancelled"
+
+
+def test_the_dead_of_this_machine_are_buried_at_once(db: Db) -> None:
+    job_id, dead, living = db.add(), db.work("dead"), db.work("living")
+    db.run(dead.claim(job_id))
+    db.run(dead.renew(host="here", pid=11, slots=1, labels=[]))
+    db.run(db.work("far").renew(host="there", pid=11, slots=1, labels=[]))
+    assert db.run(living.bury("here", lambda pid, _: pid != 11)) == ["dead"]
+    assert db.run(living.claim(job_id)) is not None
+    assert [w["id"] for w in db.run(db.jobs.workers(0))] == ["far"]
+
+
+def test_pages_filters_and_other_peoples_jobs(db: Db) -> None:
+    ids = []
+    for i in range(5):
+        db.clock.now += i % 2  # two jobs of one moment: the id breaks the tie
+        ids.append(db.add(display_name=f"Film {i}"))
+    other = db.add(user_id="somebody")
+    seen: list[str] = []
+    before = None
+    while page := db.run(db.jobs.list(JobFilter(user_id="local", before=before, limit=2))):
+        seen += [j.id for j in page]
+        before = (page[-1].created_at, page[-1].id)
+    assert sorted(seen) == sorted(ids)
+    assert len(seen) == 5
+    assert [j.id for j in db.run(db.jobs.list(JobFilter(text="film 3")))] == [ids[3]]
+    assert db.run(db.jobs.list(JobFilter(text="%"))) == []
+    assert db.run(db.jobs.list(JobFilter(status=JobStatus.FAILED))) == []
+    assert db.run(db.jobs.counts())["queued"] == 6
+    with pytest.raises(NotFound):
+        db.run(db.jobs.get(other, "local"))
+    with pytest.raises(NotFound):
+        db.run(db.jobs.cancel(other, "local"))
+
+
+def test_deleting_takes_everything_along(db: Db) -> None:
+    job_id = str(uuid.uuid4())
+    asset = Asset(str(uuid.uuid4()), "video", "c.mp4", 5_000_000_000, "k", 0.0)
+    job = Job(
+        id=job_id,
+        status=JobStatus.QUEUED,
+        pipeline=Pipeline("p", "P", (Step("a", "x.y"),)),
+        params={},
+        inputs={"video": asset.id},
+        original_filename="c",
+    )
+    db.run(db.jobs.add(NewJob(job, [asset])))
+    assert db.run(db.jobs.asset(asset.id)).size == 5_000_000_000
+    db.run(db.jobs.cancel(job_id))
+    assert list(db.run(db.jobs.delete(job_id))) == ["k"]
+    for gone in (db.jobs.get(job_id), db.jobs.asset(asset.id)):
+        with pytest.raises(NotFound):
+            db.run(gone)
+
+
+def test_idempotency_keys(db: Db) -> None:
+    assert db.run(db.jobs.reserve("u", "k", "h1")) is None
+    with pytest.raises(Conflict, match="still being taken in"):
+        db.run(db.jobs.reserve("u", "k", "h1"))
+    with pytest.raises(InvalidInput, match="another request"):
+        db.run(db.jobs.reserve("u", "k", "h2"))
+    assert db.run(db.jobs.reserve("v", "k", "h2")) is None
+    db.run(db.jobs.forget("u", "k"))
+    assert db.run(db.jobs.reserve("local", "k", "h")) is None
+    job = Job(
+        id=str(uuid.uuid4()),
+        status=JobStatus.QUEUED,
+        pipeline=Pipeline("p", "P", (Step("a", "x.y"),)),
+        params={},
+        inputs={},
+        original_filename="c",
+    )
+    db.run(db.jobs.add(NewJob(job, idempotency_key="k")))
+    assert db.run(db.jobs.reserve("local", "k", "h")) == job.id
+
+
+def test_many_writers_lose_nothing(db: Db) -> None:
+    job_id, work = db.add(), db.work()
+    db.run(work.claim(job_id))
+
+    async def storm() -> None:
+        await asyncio.gather(*(work.log(job_id, "a", "info", f"line {i}", {}) for i in range(50)))
+
+    db.run(storm())
+    events = db.run(db.jobs.events(job_id))
+    assert [e.seq for e in events] == list(range(1, 53))
+    assert len({e.data["event"] for e in events if e.type == "log"}) == 50
+
+
+# --- migrations
+
+
+def test_the_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    from vtid.db.tables import metadata
+
+    migrate(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_head_is_the_newest_revision() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from vtid.db.migrate import HEAD, MIGRATIONS
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_an_older_database_is_backed_up_before_it_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    module = importlib.import_module(migrate_function.__module__)
+    path = tmp_path / "x.db"
+    url = f"sqlite+aiosqlite:///{path}"
+    assert migrate(url) is None, "a fresh database needs no backup"
+    assert migrate(url) is None, "nothing to do"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.execute("INSERT INTO workers VALUES ('w', 'h', 1, 1, '[]', 0, 0)")
+        connection.commit()
+    upgraded: list[str] = []
+    monkeypatch.setattr(module, "_upgrade", upgraded.append)
+    backup = migrate(url)
+    assert backup is not None
+    assert len(upgraded) == 1
+    with contextlib.closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT id FROM workers").fetchall() == [("w",)]
+
+
+def _concurrent_start(url: str) -> Callable[[], Any]:
+    return lambda: migrate(url)
+
+
+def test_daemon_and_workers_may_start_at_once(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    url = f"sqlite+aiosqlite:///{tmp_path / 'x.db'}"
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(_concurrent_start(url)) for _ in range(4)]:
+            future.result()
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
