@@ -33,7 +33,7 @@ def problem(
     status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
 ) -> tuple[int, dict[str, Any]]:
     return status, {
-        "type": f"/problems/{code}",
+        "type": f"urn:vtid:problem:{code}",
         "title": code,
         "status": status,
         "detail": detail,

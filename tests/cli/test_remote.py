@@ -28,7 +28,7 @@ def clip(home: Path) -> Path:
 
 
 def progress(seq: int, percent: int) -> tuple[int, str, dict[str, object]]:
-    return seq, "progress", {"status": "processing", "progress": percent, "message": "Working"}
+    return seq, "progress", {"at": 1_700_000_000.5, "status": "processing", "progress": percent, "message": "Working"}
 
 
 END = (9, "status", {"status": "completed", "progress": 100, "message": "All done"})
@@ -173,10 +173,12 @@ def test_delete(vtid, stub):
 
 def test_logs_to_the_end(vtid, stub):
     stub.jobs[JOB] = job()
-    stub.connections = [[progress(1, 10), (2, "log", {"level": "info", "message": "looking"}), END]]
+    stub.connections = [
+        [progress(1, 10), (2, "log", {"step_id": "clean", "level": "info", "event": "looking", "frame": 7}), END]
+    ]
     out = vtid("jobs", "logs", JOB, "--follow").out
-    assert "10 %  Working" in out
-    assert "info  looking" in out
+    assert "2023-11-14 22:13:20  progress  processing  10 %  Working" in out
+    assert "log  clean info  looking  frame=7" in out
     assert "All done" in out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +28,7 @@ SHOWN = (
     "completed_at",
     "result_url",
 )
+KNOWN = ("job_id", "seq", "at", "step_id", "level", "status", "progress", "message", "event")
 STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
 
 
@@ -189,9 +191,12 @@ def _say_job(out: Output, job: dict[str, Any]) -> None:
 
 
 def _line(event: Event) -> str:
-    """An event for people: when, what, and what it says."""
+    """An event for people: when, what, about which step, and what it says; a log line's own fields at its end."""
     data = event.data
-    at = str(data.get("timestamp") or data.get("at") or "")
-    percent = f"{data['progress']} %  " if isinstance(data.get("progress"), int | float) else ""
-    head = " ".join(str(data[key]) for key in ("step", "step_id", "level", "status") if data.get(key))
-    return "  ".join(part for part in (at, event.type, head, f"{percent}{data.get('message') or ''}") if part)
+    at = datetime.fromtimestamp(data["at"], UTC).strftime("%Y-%m-%d %H:%M:%S") if "at" in data else ""
+    head = " ".join(str(data[key]) for key in ("step_id", "level", "status") if data.get(key))
+    percent = f"{data['progress']} %" if "progress" in data else ""
+    error = data.get("error") or {}
+    words = str(data.get("message") or data.get("event") or error.get("message") or "")
+    fields = " ".join(f"{k}={v}" for k, v in data.items() if k not in KNOWN) if event.type == "log" else ""
+    return "  ".join(part for part in (at, event.type, head, percent, words, fields) if part)

@@ -287,7 +287,7 @@ def problem_of(answer: httpx.Response) -> VtidError:
     if not isinstance(told, dict):
         said = f"{answer.status_code} {answer.reason_phrase}"
         return Unavailable(f"{answer.url.host} answers {said}, and not as vtid does.")
-    code = str(told.get("type", "")).rstrip("/").rpartition("/")[2]
+    code = str(told.get("type", "")).rpartition(":")[2]
     kind = _kind_of(code, answer.status_code)
     problems = [
         Problem(str(p.get("field", "")), str(p.get("message", "")), str(p.get("code", "invalid")))

@@ -41,10 +41,12 @@ def watch(out: Output, remote: Remote, job_id: str, after: str = "0") -> dict[st
     ) as bar:
         task = bar.add_task("job", total=100, message="")
         tell = _Lines(out) if bar.disable and not out.as_json else None
+        percent, message = 0, ""
         for event in remote.follow(job_id, after):
-            if event.type not in ("status", "progress"):
+            if event.type not in ("status", "progress", "step"):
                 continue
-            percent, message = int(event.data.get("progress") or 0), str(event.data.get("message") or "")
+            percent = int(event.data.get("progress", percent))
+            message = str(event.data.get("message") or message)
             bar.update(task, completed=percent, message=message)
             if tell:
                 tell(percent, message)
