@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = "dev,postgres,redis"
+ALSO = ('async-timeout==5.0.1 ; python_full_version < "3.11.3"',)
+"""What only earlier patch releases need: asyncpg and redis ask for it there, and Debian 12 has Python 3.11.2."""
 HEADER = f"""\
 # The exact versions that vtid is built and tested with, on Python {", ".join(PYTHONS)}.
 # Made by `make constraints`, which asks pip for the newest that pyproject.toml allows; do not edit.
@@ -25,7 +27,7 @@ HEADER = f"""\
 
 def main() -> None:
     """Freeze the oldest, then the others under what it gave; write."""
-    pins: list[str] = []
+    pins: list[str] = [*ALSO]
     for version in PYTHONS:
         known = {pin.partition("==")[0] for pin in pins}
         added = [pin for pin in freeze(version, pins) if pin.partition("==")[0] not in known]
