@@ -39,7 +39,10 @@ class Patch:
         self.any = bool(hole.any())
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * tuning.RING_PX + 1,) * 2)
         self.near: Mask = np.asarray(cv2.dilate(hole.astype(np.uint8), kernel) > 0) if self.any else hole
-        """The hole and its ring: nothing here may be a source."""
+        """The hole and its ring: what pointers are followed for."""
+        off = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * tuning.KEEP_OFF_PX + 1,) * 2)
+        self.avoid: Mask = np.asarray(cv2.dilate(hole.astype(np.uint8), off) > 0) if self.any else hole
+        """The hole and what compression has smeared of it: nothing here may be a source."""
         ys, xs = np.nonzero(self.near)
         self.ys, self.xs = ys.astype(np.int32), xs.astype(np.int32)
         self.span = self._span()
@@ -115,7 +118,7 @@ def step(
     inside = (qx >= 0) & (qx <= w - 1) & (qy >= 0) & (qy <= h - 1)
     rx = np.clip(np.rint(qx).astype(np.int32), 0, w - 1)
     ry = np.clip(np.rint(qy).astype(np.int32), 0, h - 1)
-    free = ~other.near[ry, rx]
+    free = ~other.avoid[ry, rx]
     frame = np.where(free, number, -1).astype(np.int32)
     x, y = qx.astype(np.float32), qy.astype(np.float32)
     if behind is not None:

@@ -84,12 +84,13 @@ def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
         0 at a hard edge. Half-faded text that is left unmasked is copied into other frames as if it were background,
         so a fade gets one frame more than is seen of it.
     """
-    low, rise = tuning.FADE_STEP
+    low, rise = tuning.FADE_FIRST, tuning.FADE_STEP[1]
     length = 0
     for before, now in pairwise([max(core, tuning.PRESENT), *amplitudes]):
         if not max(tuning.FADE_FLOOR, low * before) <= now <= rise * before:
             break
         length += 1
+        low = tuning.FADE_STEP[0]
     return min(length + 1, len(amplitudes)) if length else 0
 
 

@@ -47,6 +47,8 @@ FADE_FLOOR = 0.06
 """Amplitude at which a fading text has gone: below it the background's own texture decides."""
 FADE_STEP = (0.15, 0.97)
 """A fade's amplitude in one frame lies between these shares of the frame before; less is a cut, more is no fade."""
+FADE_FIRST = 0.3
+"""The same for a fade's first frame: another text in the same place leaves an amplitude of 0.2."""
 GROWN = 1.2
 """Amplitude that says that the text was found while still fading in."""
 SAMPLES = 15
@@ -97,6 +99,9 @@ WINDOW_BYTES = 320 << 20
 """What the decoded frames waiting in the window may take; large pictures look less far."""
 RING_PX = 6
 """Pixels around the hole that are known on both sides: they measure how well a source fits."""
+KEEP_OFF_PX = 3
+"""Pixels around the hole that are no source. With the whole ring forbidden (6), the gaps between letters close, and
+sources lie a word away instead of a letter: that costs 1 to 3 dB under slow motion."""
 CROP_PAD = (32, 0.1)
 """Pixels, or share of the picture's height if that is more, around a hole: the flow needs surroundings."""
 SMOOTH = (10.0, 40.0)
