@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from msgspec import Struct
 
 from vtid import __version__, pipelines, plugins
@@ -25,11 +26,12 @@ from vtid.engine.runner import Policy, Runner
 from vtid.engine.stepper import Stepper
 from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
-from vtid.errors import VtidError
+from vtid.errors import Unavailable, VtidError
 from vtid.sdk import Media
 from vtid.storage import LocalStorage
 from vtid.tasks import Queue
 
+log = structlog.get_logger("vtid.app")
 WORKER_SEEN_S = 60.0
 """A worker that has not shown itself for this long is not counted as there."""
 
@@ -70,9 +72,17 @@ class App:
         self.queue = Queue(config.queue_url, secret)
         self.workspaces = Workspaces(data / "work")
         self.prober = Prober(data / "probe")
+        self._ring = ring or self.queue.ring
         self.intake = Intake(
-            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, ring or self.queue.ring, data / "probe"
+            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe"
         )
+
+    def ring(self, job_id: str) -> None:
+        """Tell the workers of a job. A queue that does not answer costs only time: the reconciler rings again."""
+        try:
+            self._ring(job_id)
+        except Unavailable as error:
+            log.warning("the queue did not hear of a job", job_id=job_id, reason=error.message)
 
     def runner(self, bridge: Bridge, work: Work) -> Runner:
         """What runs jobs in this process."""

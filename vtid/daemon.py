@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -55,15 +56,17 @@ class Daemon:
             ) from error
         # The worker starts first: its imports take as long as ours, and they can overlap.
         keeper = asyncio.create_task(self._keep_worker()) if self._workers else None
-        server = uvicorn.Server(
+        web = create_app(self._app)
+        server = _Server(
+            web.state.feed.close,
             uvicorn.Config(
-                create_app(self._app),
+                web,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=5,
-            )
+            ),
         )
         host, port = sock.getsockname()[:2]
         log.info("listening", url=f"http://{host}:{port}", data=str(config.data.path))
@@ -109,6 +112,19 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._worker.kill()
             self._worker.wait()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but event streams end as soon as a stop is asked for: it would wait for them."""
+
+    def __init__(self, on_exit: Callable[[], None], config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, also streams."""
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from vtid.db import Jobs, NewJob
@@ -20,12 +19,11 @@ from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
 from vtid.engine.layout import job_prefix, source_key
 from vtid.engine.prober import Prober
-from vtid.errors import InvalidInput, Problem, VtidError
+from vtid.errors import InvalidInput, Problem
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
 from vtid.storage import Storage, Writer
 
-log = structlog.get_logger("vtid.intake")
 PROBED_KINDS = ("video", "audio")
 
 
@@ -141,10 +139,7 @@ class Draft:
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
         await self._intake.jobs.add(NewJob(job, new, idempotency_key))
         self.submitted = True
-        try:
-            await asyncio.to_thread(self._intake.ring, job.id)
-        except VtidError as error:  # the job is safe: the reconciler rings again
-            log.warning("the queue did not hear of a job", job_id=job.id, reason=error.message)
+        await asyncio.to_thread(self._intake.ring, job.id)
         return await self._intake.jobs.get(job.id)
 
     def _check_sources(self, pipeline: Pipeline) -> None:
