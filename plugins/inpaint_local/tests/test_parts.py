@@ -237,7 +237,7 @@ def test_paints_inside_the_mask_only_and_holds_few_frames():
         del frame
     assert number == 299
     assert edit.touched == 200
-    assert most <= tuning.CHUNK + tuning.LOOK + 3
+    assert most <= 2 * tuning.CHUNK + tuning.LOOK + 3
 
 
 # --- regions ----------------------------------------------------------------------------------------------------------

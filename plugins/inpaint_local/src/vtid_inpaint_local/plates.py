@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from .events import Event
 from .fill import Filler, Mapper, Patch
 from .geometry import area, even, grow, meet, shift, union
 from .zones import Zones
+
+
+class Filled(NamedTuple):
+    """What is to be painted into one frame."""
+
+    number: int
+    box: Box
+    pixels: Floats
+    mask: Mask
 
 
 class Plate:
@@ -37,24 +47,26 @@ class Plate:
         """That frame's crop, and what is text in it: of this plate's events and of all others."""
         self._patches[number] = Patch(pixels, hole)
 
-    def fill(self, first: int, last: int, run: Mapper) -> Iterator[tuple[int, Box, Floats, Mask]]:
-        """Fill these frames: number, box in the picture, pixels, and which of them are to be painted.
-
-        What is too old to be a source is let go.
-        """
+    def fill(self, first: int, last: int, run: Mapper) -> list[Filled]:
+        """Fill these frames; may run beside `add`."""
+        patches = dict(self._patches)
         lo, hi = max(first, self.first), min(last, self.last)
-        filled = self._filler.fill(self._patches, lo, hi, run) if lo < hi else {}
+        filled = self._filler.fill(patches, lo, hi, run) if lo < hi else {}
+        out = []
         for number, pixels in filled.items():
-            patch = self._patches[number]
+            patch = patches[number]
             x0, y0, x1, y1 = patch.span
-            yield number, shift(patch.span, self.box[0], self.box[1]), pixels, patch.hole[y0:y1, x0:x1]
+            box = shift(patch.span, self.box[0], self.box[1])
+            out.append(Filled(number, box, pixels, patch.hole[y0:y1, x0:x1]))
+        return out
+
+    def forget(self, last: int) -> None:
+        """Everything before `last` has been filled: let go of what is too old to be a source for what follows.
+
+        The next chunk may already be filling; it began with what was there.
+        """
         for old in [n for n in self._patches if n < last - tuning.LOOK]:
             del self._patches[old]
-
-    @property
-    def alive(self) -> int:
-        """Crops held."""
-        return len(self._patches)
 
 
 def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones: Zones) -> Mask:
