@@ -265,6 +265,18 @@ def test_download_into_a_folder_takes_the_results_own_name(vtid, stub, clip, hom
     assert said.err == ""
 
 
+def test_a_file_that_is_there_is_kept_unless_it_is_said(vtid, stub, clip, home):
+    stub.jobs[JOB] = job()
+    said = vtid("submit", "lab", "clip.mp4", "--download", "clip.mp4")
+    assert said.code == 6
+    assert stub.seen == []  # told before the upload
+    (home / "result.mp4").write_bytes(b"mine")
+    assert vtid("submit", "lab", "clip.mp4", "--download", str(home)).code == 6
+    assert (home / "result.mp4").read_bytes() == b"mine"
+    assert vtid("submit", "lab", "clip.mp4", "--download", str(home), "--overwrite").code == 0
+    assert (home / "result.mp4").read_bytes() == stub.result
+
+
 def test_a_download_that_breaks_off_leaves_nothing_behind(vtid, stub, clip, home):
     stub.jobs[JOB], stub.short_by = job(), 10
     said = vtid("submit", "lab", "clip.mp4", "--download", "out.mp4")

@@ -198,7 +198,7 @@ def _process(say: Output, url: str, source: Path, result: Path) -> dict[str, Any
         if job["status"] != "completed":
             raise StepFailed(f"The demo's job did not complete: {ending(job)}")
         say.say(f"   {job.get('message') or 'completed'}")
-        fetch(say, remote, job, result)
+        fetch(say, remote, job, result, overwrite=True)
         return job
 
 

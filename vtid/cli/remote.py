@@ -185,19 +185,17 @@ class Remote:
         Raises:
             Unavailable: the daemon stayed away for longer than `PATIENCE_S`.
         """
-        last, failures = after, 0
+        last, failures, ending = after, 0, False
         away_since: float | None = None
         while True:
             try:
                 final = self._ended(job_id)  # asked before listening: then nothing can happen unheard
                 away_since = None
                 for event in self._events(job_id, last, SILENCE_S):
-                    last, failures = event.seq or last, 0
+                    last, failures, ending = event.seq or last, 0, _is_ending(event)
                     yield event
-                    if _is_ending(event) and self._ended(job_id):
-                        return
-                if final:
-                    return
+                if final or (ending and self._ended(job_id)):
+                    return  # the daemon closes the stream after the last event, and not at an ending before a retry
             except Unavailable as error:
                 away_since = away_since or time.monotonic()
                 if time.monotonic() - away_since > PATIENCE_S:
@@ -212,7 +210,7 @@ class Remote:
         with contextlib.suppress(_Silence):
             for event in self._events(job_id, "0", QUIET_S):
                 yield event
-                if time.monotonic() > deadline or (_is_ending(event) and self._ended(job_id)):
+                if time.monotonic() > deadline:
                     return
 
     def _ended(self, job_id: str) -> bool:

@@ -10,7 +10,7 @@ import click
 from vtid.cli.local import json_option, output
 from vtid.cli.output import Output
 from vtid.cli.remote import connect, url_option
-from vtid.errors import InvalidInput, Problem, StepFailed
+from vtid.errors import Conflict, InvalidInput, Problem, StepFailed
 
 if TYPE_CHECKING:
     from vtid.cli.remote import Remote
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Fetch the result to this file or folder; waits for it.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace a file that --download would write over.")
 @url_option
 @json_option
 @click.pass_context
@@ -47,6 +48,7 @@ def command(
     display_name: str | None,
     wait: bool,
     target: Path | None,
+    overwrite: bool,
 ) -> None:
     """Upload, and where it is wanted wait and fetch; the job's id is the first thing that is said."""
     from vtid.cli.run import parse_params
@@ -55,6 +57,8 @@ def command(
     out = output(ctx)
     params = parse_params(pairs)
     _require(file, target)
+    if target and not target.is_dir():
+        require_free(target, overwrite=overwrite)
     remote = connect(ctx)
     job = upload(out, remote, pipeline, file, params, display_name=display_name)
     if not out.as_json:
@@ -66,7 +70,7 @@ def command(
     job = watch(out, remote, job["job_id"])
     saved = None
     if job["status"] == "completed" and target is not None:
-        saved = fetch(out, remote, job, _target(target, job, file))
+        saved = fetch(out, remote, job, _target(target, job, file), overwrite=overwrite)
     if out.as_json:
         out.json(job | ({"saved": saved} if saved else {}))
     else:
@@ -85,12 +89,19 @@ def upload(
         return remote.submit(pipeline, file, params, display_name=display_name, sent=lambda count: show(count, size))
 
 
-def fetch(out: Output, remote: Remote, job: dict[str, Any], target: Path) -> Path:
-    """Download a job's result, showing how much of it has come."""
+def fetch(out: Output, remote: Remote, job: dict[str, Any], target: Path, *, overwrite: bool) -> Path:
+    """Download a job's result, showing how much of it has come. Raises `Conflict` where it would write over a file."""
     from vtid.cli.watching import transfer
 
+    require_free(target, overwrite=overwrite)
     with transfer(out, f"downloading {target.name}", 0) as show:
         return remote.download(result_url(job), target, show)
+
+
+def require_free(target: Path, *, overwrite: bool) -> None:
+    """Keep a file that is there: into the folder of the source, a result may come back under the source's own name."""
+    if target.exists() and not overwrite:
+        raise Conflict(f"{target} exists already.", suggestion="Choose another name, or say --overwrite.")
 
 
 def result_url(job: dict[str, Any]) -> str:
