@@ -67,7 +67,7 @@ def test_what_is_left_is_said(seer, context, tmp_path, monkeypatch):
     assert out.report.residual == 1
     assert out.report.second_try
     assert out.report.events[0].still_seen == 2
-    assert "still visible in 1 of 1" in out.report.summary
+    assert "still sees text in 1 of the 1" in out.report.summary
 
 
 def test_an_erasure_region_needs_no_detector(context, tmp_path):

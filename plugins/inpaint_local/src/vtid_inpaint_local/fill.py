@@ -171,7 +171,7 @@ def chase(
             here.flows[towards],
             number=t + towards,
             behind=behind,
-            oldest=max(oldest, t - tuning.LOOK),
+            oldest=max(oldest, t - tuning.AGE),
             newest=min(newest, t + tuning.LOOK),
         )
         behind = spread_out(here, reached)
@@ -302,6 +302,11 @@ class Filler:
 
         run(finish, todo)
         return out
+
+    def sources(self) -> set[int]:
+        """Frames that pointers carried over to the next chunk still point to."""
+        behind = self._behind
+        return set() if behind is None else {int(n) for n in np.unique(behind[0]) if n >= 0}
 
     def _start(self, patches: Mapping[int, Patch], first: int) -> int:
         """Where pointers must begin: earlier than the chunk only if holes lead up to it and none were carried over."""

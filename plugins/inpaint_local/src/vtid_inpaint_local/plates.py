@@ -65,7 +65,8 @@ class Plate:
 
         The next chunk may already be filling; it began with what was there.
         """
-        for old in [n for n in self._patches if n < last - tuning.LOOK]:
+        sources = self._filler.sources()
+        for old in [n for n in self._patches if n < last - tuning.LOOK and n not in sources]:
             del self._patches[old]
 
 

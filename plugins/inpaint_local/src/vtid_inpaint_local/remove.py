@@ -112,7 +112,7 @@ class _Removal:
         target = first.with_name(f"clean-again{first.suffix}")
         self._rewrite(found, target, 0.85, 0.98)
         now = self._verify(found, target, 0.98)
-        if sum(now.values()) < sum(left.values()):
+        if len(now) < len(left):
             first.unlink(missing_ok=True)
             return target, now
         target.unlink(missing_ok=True)
@@ -172,7 +172,9 @@ def _summary(events: list[Removed], found: Findings, *, verified: bool) -> str:
         if left:
             when = ", ".join(f"{e.start_s:.1f} to {e.end_s:.1f} s" for e in left[:5])
             more = ", …" if len(left) > 5 else ""
-            parts.append(f"Text is still visible in {len(left)} of {texts} places where it was removed ({when}{more}).")
+            parts.append(
+                f"The detector still sees text in {len(left)} of the {texts} places that were filled ({when}{more})."
+            )
         else:
             checked = "none of it is seen in the result" if verified else "the result was not checked"
             parts.append(f"{texts} text(s) removed; {checked}.")

@@ -171,6 +171,9 @@ class Scan:
             event.text = read[0]
             if len(read[0]) >= tuning.READ_CHARS and read[1] >= tuning.READ_SCORE:
                 return True
+        sides = sorted((event.box[2] - event.box[0], event.box[3] - event.box[1]))
+        if sides[1] < tuning.HIT_ASPECT * sides[0]:
+            return False
         return track.hits >= tuning.HITS * track.looks and max(track.scores) >= tuning.HIT_SCORE
 
     def _add_erasures(self) -> None:

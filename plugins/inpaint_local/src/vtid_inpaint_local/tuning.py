@@ -17,7 +17,7 @@ MIN_SCORE = 0.5
 """Detector's own confidence below which a box is not even followed."""
 MIN_TEXT_PX = 7
 """Height of the smallest text followed, in pixels of the coded picture."""
-MAX_TEXT_SHARE = 0.28
+MAX_TEXT_SHARE = 0.2
 """Of the picture's height: larger "text" is not a caption."""
 MIN_ASPECT = 0.8
 """Width by height of the smallest box: one broad letter."""
@@ -61,6 +61,8 @@ READ_CHARS = 2
 HITS = 0.5
 """Share of looks, while it was there, that found the text. Stands in for reading in scripts that the reader lacks."""
 HIT_SCORE = 0.6
+HIT_ASPECT = 1.5
+"""What cannot be read must at least be a line: so much longer than it is high."""
 
 # --- mask: which pixels -----------------------------------------------------------------------------------------------
 
@@ -94,7 +96,10 @@ MARGIN_TEXT_PX = 18.0
 CHUNK = 18
 """Frames filled at once; twice as many wait: one chunk is filled while the one before is encoded."""
 LOOK = 28
-"""Frames looked ahead and back for a source; 30 is as good as 90, 8 loses 0.5 dB."""
+"""Frames looked ahead and back for a source; 30 is as good as 90 where anything moves, 8 loses 0.5 dB."""
+AGE = 125
+"""Frames for which a source behind is remembered once it was found: on a still background the only one there is lies
+before the text came. Of so old frames only those that something points to are kept."""
 WINDOW_BYTES = 320 << 20
 """What the decoded frames waiting in the window may take; large pictures look less far."""
 RING_PX = 6
