@@ -18,6 +18,7 @@ from vtid import __version__, pipelines, plugins
 from vtid.config import Config
 from vtid.db import Database, Jobs, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
 from vtid.engine.prober import Prober
@@ -127,7 +128,7 @@ class App:
             work,
             self.jobs,
             bridge,
-            self.workspaces,
+            Housekeeping(self.jobs, bridge, self.storage, self.workspaces),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,

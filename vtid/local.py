@@ -1,4 +1,4 @@
-"""Running a pipeline here and now, without a daemon: the same intake, runner and delivery, on a short-lived database."""
+"""Running a pipeline here and now, without a daemon: the same intake, runner and delivery, a short-lived database."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from vtid.app import App, build
 from vtid.config import Config
 from vtid.domain.job import Job, StepRun
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
-from vtid.errors import Conflict, DiskFull, StorageError
+from vtid.errors import Conflict, DiskFull, InvalidInput, Problem, StorageError
 
 POLL_S = 0.1
 SCRATCH_PREFIX = ".vtid-run-"
@@ -35,7 +36,8 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         near: the folder for scratch files: where the results go, so that they need no second copy.
     """
     near.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=near))
+    _sweep(near)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", dir=near))
     replaced = msgspec.structs.replace(
         config,
         data=msgspec.structs.replace(config.data, path=scratch),
@@ -53,6 +55,14 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
     finally:
         bridge.close()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep(near: Path) -> None:
+    """Remove the scratch folders of runs that were killed."""
+    for folder in near.glob(f"{SCRATCH_PREFIX}*"):
+        pid = folder.name.removeprefix(SCRATCH_PREFIX).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class LocalRun:
@@ -120,7 +130,10 @@ class LocalRun:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            self.app.storage.fetch(job.results[index].key, staged)
+            result = job.results[index]
+            self.app.storage.fetch(result.key, staged)
+            if result.kind == "video" and Path(result.filename).suffix.lower() != target.suffix.lower():
+                _rewrap(staged, target.suffix)
             place(staged, target, overwrite=overwrite)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -129,6 +142,25 @@ class LocalRun:
         finally:
             staged.unlink(missing_ok=True)
         return target
+
+
+def _rewrap(staged: Path, suffix: str) -> None:
+    """Put a video into the container that its new name promises, packet by packet.
+
+    Raises:
+        InvalidInput: that container cannot hold it.
+    """
+    from vtid.media import remux  # noqa: PLC0415 - heavy, and rarely needed
+
+    wrapped = staged.with_name(f"{staged.name}{suffix}")
+    try:
+        lost = remux(staged, wrapped)
+        if lost:
+            words = f"a {suffix} file cannot hold {', '.join(lost)}"
+            raise InvalidInput(words, problems=[Problem("-o", words)], suggestion="Keep the ending of the source.")
+        wrapped.replace(staged)
+    finally:
+        wrapped.unlink(missing_ok=True)
 
 
 def place(staged: Path, target: Path, *, overwrite: bool) -> None:

@@ -23,8 +23,8 @@ A plugin, whole::
         return [Bar]
 
 What a step may raise: `StepError` (final, its words go to the user), `RetryLater` (busy), `NeedsAttention` (a person
-must act). Anything else is taken for a bug: the traceback goes to the log, plain words to the user, and the step is tried
-again as often as its pipeline allows (`retries`).
+must act). Anything else is taken for a bug: the traceback goes to the log, plain words to the user, and the step is
+tried again as often as its pipeline allows (`retries`).
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Frame(Protocol):
     def yuv(self, box: Box) -> NDArray[np.float32]:
         """Y, U and V of the box as float32 h×w×3 on the 8-bit scale (10-bit values divided by 4). A copy.
 
-        Chroma is upsampled. Work done in these numbers never passes through RGB, so that no colour matrix or transfer curve can shift them.
+        Chroma is upsampled. Work done in these numbers never passes through RGB, so that no colour matrix or transfer
+        curve can shift them.
         """
 
     def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:

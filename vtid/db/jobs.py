@@ -169,6 +169,12 @@ class Jobs:
             rows = await c.execute(select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(job_ids)))
             return {str(i): int(s) for i, s in rows}
 
+    async def leases(self, job_ids: Sequence[str]) -> dict[str, float | None]:
+        """Job id to the end of the lease that a worker has on it, for those that exist."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(jobs.c.id, jobs.c.lease_until).where(jobs.c.id.in_(job_ids)))
+            return {str(i): until for i, until in rows}
+
     async def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
         async with self._db.read() as c:

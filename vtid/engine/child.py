@@ -131,7 +131,7 @@ def answer_probe(task: ProbeTask, channel: Channel) -> None:
     The process serves many threads of the daemon, so it can't be tied to the life of the one that started it: it ends
     with the socket, and the alarm ends it where it hangs in native code.
     """
-    from vtid.media import probe, require_video  # noqa: PLC0415
+    from vtid.media import probe, require_video, require_whole  # noqa: PLC0415
 
     signal.alarm(PROBE_LIMIT_S)
     path = Path(task.path)
@@ -141,6 +141,8 @@ def answer_probe(task: ProbeTask, channel: Channel) -> None:
             require_video(info, path.name)
         elif task.kind == "audio":
             _require_audio(info, path.name)
+        if task.kind != "file":
+            require_whole(path, info.container)
         channel.send(Probed(info))
     except InvalidInput as error:
         channel.send(ProbeFailed(error.code, error.message, error.problems))

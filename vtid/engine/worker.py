@@ -16,12 +16,13 @@ import structlog
 from vtid.db import Jobs, Work
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
-from vtid.engine.layout import Workspaces
+from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.runner import Runner
 from vtid.errors import VtidError
 
 log = structlog.get_logger("vtid.worker")
 RECONCILE_S = 0.25
+SWEEP_S = 3600.0
 BACKLOG = 16
 """Bells in the queue for each slot, above which the reconciler adds none."""
 KILL_S = 2.0
@@ -62,7 +63,7 @@ class Worker:
         work: this worker's view of the database.
         jobs: everybody's view of it.
         bridge: to both.
-        workspaces: scratch folders of this machine.
+        housekeeping: done at the start and every hour.
         slots: jobs at once.
         labels: what this worker can do.
         tick_s: how often cancels are looked for.
@@ -76,7 +77,7 @@ class Worker:
         work: Work,
         jobs: Jobs,
         bridge: Bridge,
-        workspaces: Workspaces,
+        housekeeping: Housekeeping,
         *,
         slots: int,
         labels: Sequence[str],
@@ -88,7 +89,7 @@ class Worker:
         self._work = work
         self._jobs = jobs
         self._bridge = bridge
-        self._workspaces = workspaces
+        self._housekeeping = housekeeping
         self._slots = slots
         self._labels = list(labels)
         self._tick_s = tick_s
@@ -100,6 +101,8 @@ class Worker:
     def start(self) -> None:
         """Show up, then begin to take jobs."""
         self._renew()
+        self._quietly(self._reconcile)  # before sweeping: what dead workers held is nobody's then
+        self._quietly(self._housekeeping.sweep)
         self._heart.start()
         self._listening.start()
         log.info("worker started", worker=self._work.worker_id, slots=self._slots)
@@ -124,7 +127,7 @@ class Worker:
     # --- the heart: one thread for all jobs in hand
 
     def _beat(self) -> None:
-        renewed = reconciled = time.monotonic()
+        renewed = reconciled = swept = time.monotonic()
         # It beats until the last job is out of hand, also while the worker drains.
         while not self._stopped.wait(self._tick_s) or self._runner.active:
             now = time.monotonic()
@@ -135,6 +138,9 @@ class Worker:
             if now - reconciled > RECONCILE_S:
                 reconciled = now
                 self._quietly(self._reconcile)
+            if now - swept > SWEEP_S:
+                swept = now
+                self._quietly(self._housekeeping.sweep)
             if self._stopped.is_set():
                 time.sleep(self._tick_s)
 

@@ -11,9 +11,21 @@ from vtid.media.encoders import encoders
 from vtid.media.frame import PlanarFrame, upright
 from vtid.media.probe import is_image, probe, require_video
 from vtid.media.rewrite import remux, rewrite
+from vtid.media.whole import require_whole
 from vtid.sdk import EncodeOptions, Frame, Rewritten
 
-__all__ = ["PlanarFrame", "PyAVMedia", "encoders", "is_image", "probe", "remux", "require_video", "rewrite", "upright"]
+__all__ = [
+    "PlanarFrame",
+    "PyAVMedia",
+    "encoders",
+    "is_image",
+    "probe",
+    "remux",
+    "require_video",
+    "require_whole",
+    "rewrite",
+    "upright",
+]
 
 
 class PyAVMedia:

@@ -9,11 +9,15 @@ from typing import Any
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from msgspec import UNSET
 
 from vtid.errors import Problem, VtidError
+from vtid.web.schemas import FieldProblem, ProblemView
 
 log = structlog.get_logger("vtid.web")
 MEDIA_TYPE = "application/problem+json"
+CLIENT_GONE = 499
+"""Nobody reads it; the log and the metrics tell by it that the client went away (nginx's number)."""
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -26,13 +30,19 @@ class HttpError(VtidError):
         status: int,
         code: str,
         message: str,
+        *,
         problems: Sequence[Problem] = (),
+        suggestion: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message, problems=problems)
+        super().__init__(message, problems=problems, suggestion=suggestion)
         self.http_status = status
         self.http_code = code
         self.headers = headers or {}
+
+
+class ClientGone(Exception):  # noqa: N818 - nothing is wrong on our side
+    """The client closed the connection in the middle of its request."""
 
 
 def respond(
@@ -41,10 +51,11 @@ def respond(
     code: str,
     title: str,
     detail: str,
+    *,
     problems: Sequence[Problem] = (),
     suggestion: str | None = None,
     headers: dict[str, str] | None = None,
-) -> Response[dict[str, Any]]:
+) -> Response[Any]:
     """A problem document.
 
     Args:
@@ -57,43 +68,39 @@ def respond(
         suggestion: what to do.
         headers: of the response.
     """
-    body: dict[str, Any] = {
-        "type": f"urn:vtid:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "errors": [{"field": p.field, "message": p.message, "code": p.code} for p in problems],
-        "request_id": request.scope.get("state", {}).get("request_id", ""),
-    }
-    if suggestion:
-        body["suggested_action"] = suggestion
+    body = ProblemView(
+        type=f"urn:vtid:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        errors=[FieldProblem(p.field, p.message, p.code) for p in problems],
+        request_id=request.scope.get("state", {}).get("request_id", ""),
+        suggested_action=suggestion or UNSET,
+    )
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _known(request: AnyRequest, error: VtidError) -> Response[dict[str, Any]]:
+def _known(request: AnyRequest, error: VtidError) -> Response[Any]:
+    told: dict[str, Any] = {"problems": error.problems, "suggestion": error.suggestion}
     if isinstance(error, HttpError):
         title = HTTPStatus(error.http_status).phrase
         return respond(
-            request, error.http_status, error.http_code, title, error.message, error.problems, None, error.headers
+            request, error.http_status, error.http_code, title, error.message, headers=error.headers, **told
         )
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("a request failed", reason=error.message, code=error.code)
-    return respond(request, error.status, error.code, error.title, error.message, error.problems, error.suggestion)
+    return respond(request, error.status, error.code, error.title, error.message, **told)
 
 
-def _invalid(request: AnyRequest, error: ValidationException) -> Response[dict[str, Any]]:
-    problems = [_problem(item) for item in error.extra] if isinstance(error.extra, list) else []
+def _invalid(request: AnyRequest, error: ValidationException) -> Response[Any]:
+    """What Litestar itself found wrong: a header of a route."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    problems = [Problem(str(item.get("key", "")), str(item.get("message", ""))) for item in extra]
     detail = f"{problems[0]}" if problems else error.detail
-    return respond(request, 400, "invalid_input", "The request is not valid", detail, problems)
+    return respond(request, 400, "invalid_input", "The request is not valid", detail, problems=problems)
 
 
-def _problem(item: Any) -> Problem:
-    if not isinstance(item, dict):
-        return Problem("", str(item))
-    return Problem(str(item.get("key", "")), str(item.get("message", "")), "invalid")
-
-
-def _http(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
+def _http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     phrase = HTTPStatus(error.status_code).phrase
     details = {
         404: f"There is nothing at {request.url.path}.",
@@ -104,10 +111,21 @@ def _http(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]
     return respond(request, error.status_code, phrase.lower().replace(" ", "_"), phrase, detail, headers=headers)
 
 
-def _bug(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
+def _gone(_request: AnyRequest, _error: ClientGone) -> Response[Any]:
+    return Response(None, status_code=CLIENT_GONE)
+
+
+def bug(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Nobody foresaw this: the traceback goes to the log, plain words to the client."""
     log.error("bug in a request", path=request.url.path, exc_info=error)
     detail = "vtid itself failed; the log of the daemon has the details under this request id."
     return respond(request, 500, "internal", "Internal error", detail)
 
 
-HANDLERS: dict[Any, Any] = {ValidationException: _invalid, HTTPException: _http, VtidError: _known, Exception: _bug}
+HANDLERS: dict[Any, Any] = {
+    ValidationException: _invalid,
+    HTTPException: _http,
+    VtidError: _known,
+    ClientGone: _gone,
+    Exception: bug,
+}

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import msgspec
 import structlog
-from litestar.response import ServerSentEventMessage
 
 from vtid.db import Jobs
 from vtid.domain.job import Event
@@ -22,6 +21,8 @@ log = structlog.get_logger("vtid.events")
 PERIOD_S = 0.25
 HEARTBEAT_S = 15.0
 PAGE = 200
+GONE = -1
+"""The sequence number of a job that is not there any more."""
 
 
 class EventFeed:
@@ -29,14 +30,21 @@ class EventFeed:
 
     Args:
         jobs: to ask.
+        heartbeat_s: how long a stream may be silent.
     """
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._jobs = jobs
+        self._heartbeat_s = heartbeat_s
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._seen: dict[str, int] = {}
         self._someone = asyncio.Event()
         self.closed = False
+
+    @property
+    def watching(self) -> int:
+        """How many streams are open."""
+        return sum(len(bells) for bells in self._watchers.values())
 
     def close(self) -> None:
         """End every stream: the daemon stops."""
@@ -77,20 +85,31 @@ class EventFeed:
                 self._someone.clear()
                 await self._someone.wait()
             try:
-                newest = await self._jobs.sequences(list(self._watchers))
+                await self._ring()
             except VtidError as error:
                 log.warning("cannot look for news", reason=error.message)
-                newest = {}
-            for job_id, seq in newest.items():
-                if self._seen.get(job_id) != seq:
-                    self._seen[job_id] = seq
-                    for bell in self._watchers.get(job_id, ()):
-                        bell.set()
+            except Exception as error:  # noqa: BLE001 - whoever watches depends on this loop; a bug must not end it
+                log.error("bug while looking for news", exc_info=error)
             await asyncio.sleep(PERIOD_S)
 
+    async def _ring(self) -> None:
+        """Wake those whose job has news since they were last woken; the end of a job's existence is news too."""
+        watched = list(self._watchers)
+        newest = await self._jobs.sequences(watched)
+        for job_id in watched:
+            seq = newest.get(job_id, GONE)
+            if job_id in self._watchers and self._seen.get(job_id) != seq:
+                self._seen[job_id] = seq
+                for bell in self._watchers[job_id]:
+                    bell.set()
+
     async def follow(self, job_id: str, after: int) -> AsyncIterator[Event | None]:
-        """A job's events after a sequence number, until the job has ended; None is a heartbeat."""
-        with self.watch(job_id) as bell:
+        """A job's events after a sequence number, until the job has ended; None is a heartbeat.
+
+        Where the database fails or the job is deleted, this ends as if the line had broken: the client comes back
+        with `Last-Event-ID` and is told then.
+        """
+        with self.watch(job_id) as bell, suppress(VtidError):
             while not self.closed:
                 bell.clear()
                 events = await self._jobs.events(job_id, after, PAGE)
@@ -103,16 +122,17 @@ class EventFeed:
                 if job.status.ended and job.event_seq <= after:
                     return
                 try:
-                    await asyncio.wait_for(bell.wait(), HEARTBEAT_S)
+                    await asyncio.wait_for(bell.wait(), self._heartbeat_s)
                 except TimeoutError:
                     yield None
 
 
-async def as_messages(events: AsyncIterator[Event | None]) -> AsyncIterator[ServerSentEventMessage]:
+async def as_stream(events: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:
     """Events as Server-Sent Events; the id is what `Last-Event-ID` gives back."""
+    yield b": connected\n\n"
     async for event in events:
         if event is None:
-            yield ServerSentEventMessage(comment="still here")
+            yield b": still here\n\n"
             continue
-        data = {"job_id": event.job_id, "seq": event.seq, "at": event.at, **event.data}
-        yield ServerSentEventMessage(data=msgspec.json.encode(data).decode(), event=event.type, id=str(event.seq))
+        data = msgspec.json.encode({"job_id": event.job_id, "seq": event.seq, "at": event.at, **event.data})
+        yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), data)

@@ -16,7 +16,8 @@ from litestar.response import Stream
 from vtid.storage import Stat, Storage
 from vtid.web.errors import HttpError
 
-_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$", re.IGNORECASE)
+"""Longer numbers are nonsense, and Python refuses to read the longest."""
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -99,7 +100,8 @@ def _same(request: Request[Any, Any, Any], stat: Stat) -> bool:
     condition = request.headers.get("if-range")
     if condition is None:
         return True
-    return condition == stat.etag if condition.startswith('"') else _not_later(stat, condition)
+    # A date must be the very one that was given out: a range of another version would spoil what the client has.
+    return condition in (stat.etag, formatdate(stat.modified_at, usegmt=True))
 
 
 def _not_later(stat: Stat, date: str | None) -> bool:
@@ -107,7 +109,7 @@ def _not_later(stat: Stat, date: str | None) -> bool:
         return False
     try:
         return int(stat.modified_at) <= parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 

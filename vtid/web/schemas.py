@@ -7,9 +7,34 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from vtid.domain.job import Failure, Job, StepRun
+from vtid.domain.job import Failure, Job, JobStatus, StepRun
+
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+
+# --- out
+
+
+class FieldProblem(Struct):
+    """One complaint."""
+
+    field: Annotated[str, Meta(description="The place: `params.width`, `segments[2].endTime`.")]
+    message: str
+    code: str
+
+
+class ProblemView(Struct):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="`urn:vtid:problem:CODE`; the code is stable.")]
+    title: str
+    status: int
+    detail: str
+    errors: Annotated[list[FieldProblem], Meta(description="Every single complaint.")]
+    request_id: Annotated[str, Meta(description="Under which the daemon's log tells more.")]
+    suggested_action: str | UnsetType = UNSET
 
 
 class StepView(Struct):
@@ -18,7 +43,7 @@ class StepView(Struct):
     id: str
     title: str
     status: str
-    progress: Annotated[int, Meta(ge=0, le=100)]
+    progress: Percent
     message: str | None
     attempt: int
 
@@ -32,15 +57,15 @@ class ErrorView(Struct):
     suggested_action: str | None
 
 
-class JobView(Struct):
-    """A job."""
+class JobSummary(Struct, kw_only=True):
+    """A job as a list shows it."""
 
     job_id: str
-    status: str
-    progress: Annotated[int, Meta(ge=0, le=100)]
+    status: JobStatus
+    progress: Percent
     message: str
-    result_url: str | None
-    output_url: str | None
+    result_url: Annotated[str | None, Meta(description="Signed, with HTTP Range; for a new one, ask again.")]
+    output_url: Annotated[str | None, Meta(description="The same as `result_url`.")]
     created_at: str
     updated_at: str
     completed_at: str | None
@@ -48,18 +73,22 @@ class JobView(Struct):
     original_filename: str
     display_name: str | None
     pipeline: str
-    estimated_credits: int | None
-    actual_credits_used: int | None
+    estimated_credits: int | None = None
+    actual_credits_used: int | None = None
     metadata: dict[str, Any]
+
+
+class JobView(JobSummary, kw_only=True):
+    """A job."""
+
     steps: list[StepView]
 
 
 class JobList(Struct):
     """A page of jobs, newest first."""
 
-    jobs: list[JobView]
-    next: str | None
-    """Give it back as `cursor` for the next page; null on the last."""
+    jobs: list[JobSummary]
+    next: Annotated[str | None, Meta(description="Give it back as `cursor` for the next page; null on the last.")]
 
 
 class FileView(Struct):
@@ -73,22 +102,12 @@ class FileView(Struct):
     url: str
 
 
-class SubmitAsset(Struct, forbid_unknown_fields=True):
-    """A job on a file that came in before."""
-
-    pipeline: str
-    asset_id: str | None = None
-    video_url: str | None = None
-    params: dict[str, Any] = msgspec.field(default_factory=dict)
-    display_name: str | None = None
-
-
 class HealthView(Struct):
     """Whether the daemon can work."""
 
     status: str
-    services: list[str]
-    problems: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    services: Annotated[list[str], Meta(description="Those that work.")]
+    problems: Annotated[dict[str, str] | UnsetType, Meta(description="The others, and what is wrong.")] = UNSET
 
 
 class CheckView(Struct):
@@ -96,41 +115,102 @@ class CheckView(Struct):
 
     status: str
     latency_ms: float
-    detail: str | msgspec.UnsetType = msgspec.UNSET
+    detail: str | UnsetType = UNSET
 
 
-def iso(seconds: float | None) -> str | None:
+# --- in
+
+
+class SubmitJson(Struct, forbid_unknown_fields=True):
+    """A job on a file that came in before."""
+
+    pipeline: Annotated[str, Meta(min_length=1, max_length=100)]
+    asset_id: str | None = None
+    video_url: Annotated[str | None, Meta(description="Not supported yet.")] = None
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class SubmitFields(Struct, forbid_unknown_fields=True):
+    """The fields of a form beside its file."""
+
+    pipeline: Annotated[str, Meta(min_length=1, max_length=100, description="GET /api/v1/pipelines lists them.")]
+    params: Annotated[str, Meta(description="A JSON object.")] = "{}"
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class PlainFields(Struct, forbid_unknown_fields=True):
+    """The same where the route names the pipeline."""
+
+    params: Annotated[str, Meta(description="A JSON object.")] = "{}"
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class JobQuery(Struct, forbid_unknown_fields=True):
+    """Which jobs to list."""
+
+    status: JobStatus | None = None
+    pipeline: Annotated[str, Meta(max_length=100)] | None = None
+    text: Annotated[str, Meta(max_length=200, description="Part of a file name, display name or id.")] | None = None
+    q: Annotated[str, Meta(max_length=200, description="The same as `text`.")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=200, description="`next` of the page before.")] | None = None
+
+
+class EventsQuery(Struct, forbid_unknown_fields=True):
+    """From where to follow a job."""
+
+    last_event_id: Annotated[int, Meta(ge=0, description="As `Last-Event-ID`, for clients that cannot send it.")] = 0
+
+
+class FileQuery(Struct):
+    """The proof that a link is ours. Whatever else a player or a messenger appends to a link does no harm."""
+
+    expires: str = ""
+    signature: str = ""
+    name: str = ""
+
+
+# --- from the domain
+
+
+def iso(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC."""
-    if seconds is None:
-        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_summary(job: Job, result_url: str | None) -> JobSummary:
+    """A job as a list shows it."""
+    return JobSummary(**_summary(job, result_url))
 
 
 def job_view(job: Job, runs: Sequence[StepRun], result_url: str | None) -> JobView:
     """A job as its owner sees it."""
     titles = {s.id: s.title for s in job.pipeline.steps}
-    return JobView(
-        job_id=job.id,
-        status=job.status.value,
-        progress=job.progress,
-        message=job.message,
-        result_url=result_url,
-        output_url=result_url,
-        created_at=iso(job.created_at) or "",
-        updated_at=iso(job.updated_at) or "",
-        completed_at=iso(job.completed_at),
-        error=_error(job.error),
-        original_filename=job.original_filename,
-        display_name=job.display_name,
-        pipeline=job.pipeline.name,
-        estimated_credits=None,
-        actual_credits_used=None,
-        metadata=job.metadata,
-        steps=[
-            StepView(r.step_id, titles[r.step_id], r.status.value, round(r.progress * 100), r.message, r.attempt)
-            for r in runs
-        ],
-    )
+    steps = [
+        StepView(r.step_id, titles[r.step_id], r.status.value, round(r.progress * 100), r.message, r.attempt)
+        for r in runs
+    ]
+    return JobView(**_summary(job, result_url), steps=steps)
+
+
+def _summary(job: Job, result_url: str | None) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "status": job.status,
+        "progress": job.progress,
+        "message": job.message,
+        "result_url": result_url,
+        "output_url": result_url,
+        "created_at": iso(job.created_at),
+        "updated_at": iso(job.updated_at),
+        "completed_at": None if job.completed_at is None else iso(job.completed_at),
+        "error": _error(job.error),
+        "original_filename": job.original_filename,
+        "display_name": job.display_name,
+        "pipeline": job.pipeline.name,
+        "metadata": job.metadata,
+    }
 
 
 def _error(failure: Failure | None) -> ErrorView | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+import msgspec
 from litestar import Request
 from msgspec import Struct, field
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
@@ -14,25 +15,32 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from vtid.engine.intake import Draft
 from vtid.errors import InvalidInput, Problem, TooLarge
 from vtid.storage import Writer
+from vtid.storage.base import safe_filename
+from vtid.web.errors import HttpError
+from vtid.web.reading import chunks
 
+T = TypeVar("T")
 PIECE = 1024 * 1024
 """Bytes that are gathered before a thread writes them."""
-MAX_FIELD = 1024 * 1024
-"""Bytes of a field that is not a file."""
-SLACK = 64 * 1024
-"""What the wrapping of a multipart body may add to its file."""
+MAX_TEXT = 1024 * 1024
+"""Bytes of all fields that are not files."""
+MAX_PARTS = 64
+SLACK = MAX_TEXT + 64 * 1024
+"""What the fields and the wrapping may add to the files."""
 
 
 class Form(Struct):
     """What a multipart body held; its files are in the draft."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    """With its parts; what the fields say is for the route to judge."""
     digest: str = ""
-    """SHA-256 over names and contents: the same for the same request, whatever its boundary."""
+    """SHA-256 over names and contents: the same for the same content, whatever boundary and order."""
 
 
-async def receive(request: Request[Any, Any, Any], draft: Draft, sources: dict[str, str], max_bytes: int) -> Form:
+async def receive(request: Request[Any, Any, Any], draft: Draft, sources: Mapping[str, str], max_bytes: int) -> Form:
     """Read a multipart body: files into the draft, the rest into a form.
 
     Args:
@@ -43,34 +51,39 @@ async def receive(request: Request[Any, Any, Any], draft: Draft, sources: dict[s
 
     Raises:
         TooLarge: said by Content-Length, or found out on the way.
-        InvalidInput: not multipart, broken off, unknown or missing fields.
+        HttpError: 415, not multipart.
+        InvalidInput: broken off in form, if not in transport.
+        ClientGone: broken off.
     """
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind != "multipart/form-data" or not options.get("boundary"):
-        raise InvalidInput(
-            "Send the file as multipart/form-data.",
-            problems=[Problem("Content-Type", f'"{kind}" is not multipart/form-data')],
-        )
+    boundary = _boundary(request)
     length = int(request.headers.get("content-length") or -1)
     if length > max_bytes + SLACK:
         raise _too_large(max_bytes)
-    reader = _Reader(draft, sources, max_bytes)
+    reader, total = _Reader(draft, sources, max_bytes), 0
     try:
-        with PushMultipartParser(options["boundary"], content_length=length) as parser:
-            async for chunk in _stream(request):
+        with PushMultipartParser(boundary, content_length=length, max_segment_count=MAX_PARTS) as parser:
+            async for chunk in chunks(request):
+                total += len(chunk)
+                if total > max_bytes + SLACK:  # also where nothing of it was a file
+                    raise _too_large(max_bytes)
                 for event in parser.parse(chunk):
                     await reader.take(event)
     except MultipartError as error:
         raise InvalidInput(f"The multipart body is broken: {error}", problems=[Problem("body", str(error))]) from error
     finally:
         await reader.abandon()
-    return reader.finish()
+    return reader.form()
 
 
-async def _stream(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        if chunk:
-            yield chunk
+def _boundary(request: Request[Any, Any, Any]) -> str:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != "multipart/form-data":
+        message = f"must be multipart/form-data, not {kind or 'missing'}"
+        problem = Problem("Content-Type", message, "unsupported_content_type")
+        raise HttpError(415, "unsupported_content_type", f"Content-Type {message}.", problems=[problem])
+    if not options.get("boundary"):
+        raise InvalidInput("The multipart body has no boundary.", problems=[Problem("Content-Type", "has no boundary")])
+    return str(options["boundary"])
 
 
 def _too_large(max_bytes: int) -> TooLarge:
@@ -82,85 +95,135 @@ def _too_large(max_bytes: int) -> TooLarge:
     )
 
 
-class _Reader:
-    """Takes the parser's events one by one."""
+async def _threaded(function: Callable[..., T], *args: Any) -> T:
+    """Run in a thread and see its end, even when cancelled: nobody may close a file while it is being written."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
-    def __init__(self, draft: Draft, sources: dict[str, str], max_bytes: int) -> None:
-        self._draft = draft
-        self._sources = sources
-        self._max = max_bytes
-        self._form = Form()
-        self._hashes: dict[str, Any] = {}
-        self._problems: list[Problem] = []
-        self._name = ""
-        self._text = bytearray()
-        self._writer: Writer | None = None
+
+class _FilePart:
+    """A file on its way into the draft."""
+
+    def __init__(self, name: str, filename: str, writer: Writer) -> None:
+        self.name = name
+        self.filename = filename
+        self._writer = writer
+        self._hash = hashlib.sha256()
         self._buffer = bytearray()
-        self._received = 0
 
-    async def take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
-        if event is None:
-            await self._end()
-        elif isinstance(event, MultipartSegment):
-            self._name = event.name
-            self._hashes[self._name] = hashlib.sha256()
-            self._text.clear()
-            if event.name in self._sources:
-                filename = event.filename or ""
-                if not filename:
-                    self._problems.append(Problem(event.name, "must be a file with a name", "not_a_file"))
-                    return
-                self._hashes[self._name].update(filename.encode() + b"\0")
-                self._writer = self._draft.writer(self._sources[event.name], filename)
-                await asyncio.to_thread(self._writer.__enter__)
-            elif event.filename:
-                known = ", ".join(self._sources)
-                self._problems.append(
-                    Problem(event.name, f"no file of this name is taken; it takes: {known}", "unknown")
-                )
-        else:
-            self._hashes[self._name].update(event)
-            await self._data(event)
+    async def open(self) -> None:
+        await _threaded(self._writer.__enter__)
 
-    async def _data(self, data: bytes | bytearray) -> None:
-        if self._writer is None:
-            if len(self._text) + len(data) > MAX_FIELD:
-                raise InvalidInput(
-                    f"{self._name} is too long.", problems=[Problem(self._name, f"at most {MAX_FIELD} bytes")]
-                )
-            self._text += data
-            return
-        self._received += len(data)
-        if self._received > self._max:
-            raise _too_large(self._max)
+    async def add(self, data: bytes | bytearray) -> None:
         self._buffer += data
         if len(self._buffer) >= PIECE:
             await self._flush()
 
     async def _flush(self) -> None:
-        if self._writer and self._buffer:
-            piece, self._buffer = bytes(self._buffer), bytearray()
-            await asyncio.to_thread(self._writer.write, piece)
+        piece, self._buffer = bytes(self._buffer), bytearray()
+        await _threaded(self._store, piece)
+
+    def _store(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self._writer.write(piece)
+
+    async def close(self) -> str:
+        """Publish it. Returns the digest of its content."""
+        await self._flush()
+        await _threaded(self._writer.__exit__, None, None, None)
+        return self._hash.hexdigest()
+
+    async def abandon(self) -> None:
+        await _threaded(self._writer.__exit__, InvalidInput, None, None)
+
+
+class _Reader:
+    """Takes the parser's events one by one."""
+
+    def __init__(self, draft: Draft, sources: Mapping[str, str], max_bytes: int) -> None:
+        self._draft = draft
+        self._sources = sources
+        self._max = max_bytes
+        self._form = Form()
+        self._parts: list[tuple[str, str, str]] = []
+        """Name, file name and content (of a file: its digest) of each part, for the digest of all."""
+        self._name = ""
+        self._file: _FilePart | None = None
+        self._ignored = False
+        self._text = bytearray()
+        self._text_size = self._file_size = 0
+
+    async def take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
+        """A part begins, goes on, or (None) ends."""
+        if event is None:
+            await self._end()
+        elif isinstance(event, MultipartSegment):
+            await self._begin(event)
+        elif self._file is not None:
+            await self._file_data(event)
+        elif not self._ignored:
+            self._text_data(event)
+
+    async def _begin(self, part: MultipartSegment) -> None:
+        self._name, self._ignored, self._text = part.name or "", False, bytearray()
+        complaint = self._complaint(part)
+        if complaint:
+            self._ignored = True
+            self._form.problems.append(complaint)
+        elif part.name in self._sources:
+            filename = safe_filename(part.filename or "", "upload")
+            file = _FilePart(self._name, filename, self._draft.writer(self._sources[self._name], filename))
+            await file.open()
+            self._file = file
+
+    def _complaint(self, part: MultipartSegment) -> Problem | None:
+        """What is wrong with a part before its content is known."""
+        name = self._name
+        if name in self._form.files or name in self._form.fields:
+            return Problem(name, "came twice", "duplicate")
+        if name in self._sources:
+            return None if part.filename else Problem(name, "must be a file, with a file name", "not_a_file")
+        if part.filename is not None:
+            takes = ", ".join(self._sources)
+            return Problem(name, f"no file of this name is taken; files that are: {takes}", "unknown")
+        return None
+
+    async def _file_data(self, data: bytes | bytearray) -> None:
+        assert self._file is not None
+        self._file_size += len(data)
+        if self._file_size > self._max:
+            raise _too_large(self._max)
+        await self._file.add(data)
+
+    def _text_data(self, data: bytes | bytearray) -> None:
+        self._text_size += len(data)
+        if self._text_size > MAX_TEXT:
+            limit = f"at most {MAX_TEXT >> 10} KB for all fields that are not files"
+            raise InvalidInput(f"{self._name}: {limit}", problems=[Problem(self._name, limit, "too_large")])
+        self._text += data
 
     async def _end(self) -> None:
-        if self._writer is not None:
-            await self._flush()
-            writer, self._writer = self._writer, None
-            await asyncio.to_thread(writer.__exit__, None, None, None)
-            self._form.files.append(self._name)
-        elif self._name not in self._sources:
-            self._form.fields[self._name] = self._text.decode(errors="replace")
+        if self._file is not None:
+            digest = await self._file.close()
+            self._form.files.add(self._name)
+            self._parts.append((self._name, self._file.filename, digest))
+            self._file = None
+        elif not self._ignored:
+            text = self._text.decode(errors="replace")
+            self._form.fields[self._name] = text
+            self._parts.append((self._name, "", text))
 
     async def abandon(self) -> None:
         """Throw away a file that was not received whole."""
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            await asyncio.to_thread(writer.__exit__, InvalidInput, None, None)
+        file, self._file = self._file, None
+        if file is not None:
+            await file.abandon()
 
-    def finish(self) -> Form:
-        """The form, or every complaint about it."""
-        if self._problems:
-            raise InvalidInput(str(self._problems[0]), problems=self._problems)
-        parts = sorted(f"{name}={h.hexdigest()}" for name, h in self._hashes.items())
-        self._form.digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    def form(self) -> Form:
+        """All of it."""
+        self._form.digest = hashlib.sha256(msgspec.json.encode(sorted(self._parts))).hexdigest()
         return self._form

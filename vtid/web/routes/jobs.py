@@ -21,7 +21,7 @@ from vtid.errors import InvalidInput, Problem, did_you_mean
 from vtid.web.errors import HttpError
 from vtid.web.events import as_messages
 from vtid.web.schemas import FileView, JobList, JobView, SubmitAsset, job_view
-from vtid.web.uploads import Form, receive
+from vtid.web.uploads import Form, read_text, receive
 
 TAGS = ["jobs"]
 ROOT = "/api/v1/jobs"
@@ -55,13 +55,16 @@ def link(core: App, request: AnyRequest, key: str, filename: str) -> str:
 
 
 @asynccontextmanager
-async def reserved(core: App, user_id: str, key: str | None, digest: str) -> AsyncIterator[str | None]:
+async def reserved(
+    core: App, request: AnyRequest, user_id: str, key: str | None, digest: str
+) -> AsyncIterator[str | None]:
     """Hold an idempotency key while a job is made; yields the id of the job that the first request made."""
     if key is None:
         yield None
         return
+    same = hashlib.sha256(f"{request.url.path} {digest}".encode()).hexdigest()
     try:
-        first = await core.jobs.reserve(user_id, key, digest)
+        first = await core.jobs.reserve(user_id, key, same)
     except InvalidInput as error:
         raise HttpError(422, "idempotency_key_reused", error.message) from error
     try:
@@ -85,7 +88,7 @@ async def submit_form(
     async with core.intake.draft(user_id) as draft:
         form = await receive(request, draft, SOURCES, core.config.server.max_upload_mb << 20)
         name, params = _wishes(form, pipeline)
-        async with reserved(core, user_id, key, f"{request.url.path} {form.digest}") as first:
+        async with reserved(core, request, user_id, key, form.digest) as first:
             if first is not None:
                 return accepted(await view(core, request, await core.jobs.get(first, user_id)), replayed=True)
             display_name = form.fields.get("display_name") or None
@@ -123,7 +126,7 @@ def _wishes(form: Form, pipeline: str | None) -> tuple[str, dict[str, Any]]:
 
 async def submit_asset(core: App, request: AnyRequest, user_id: str, key: str | None) -> Response[JobView]:
     """A job from a JSON body."""
-    raw = await request.body()
+    raw = await read_text(request)
     try:
         wish = msgspec.json.decode(raw, type=SubmitAsset)
     except msgspec.DecodeError as error:
@@ -137,8 +140,7 @@ async def submit_asset(core: App, request: AnyRequest, user_id: str, key: str | 
     if not wish.asset_id:
         raise InvalidInput("asset_id is missing.", problems=[Problem("asset_id", "which file?", "missing")])
     async with core.intake.draft(user_id) as draft:
-        digest = hashlib.sha256(raw).hexdigest()
-        async with reserved(core, user_id, key, f"{request.url.path} {digest}") as first:
+        async with reserved(core, request, user_id, key, hashlib.sha256(raw).hexdigest()) as first:
             if first is not None:
                 return accepted(await view(core, request, await core.jobs.get(first, user_id)), replayed=True)
             draft.use_asset("video", await core.jobs.asset(wish.asset_id, user_id))
@@ -153,7 +155,7 @@ async def submit(
     core: App, request: AnyRequest, user_id: str, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
     """Make a job: multipart `file`, `pipeline`, `params` (a JSON object), `display_name`; or JSON with `asset_id`."""
-    if request.headers.get("content-type", "").startswith("application/json"):
+    if request.headers.get("content-type", "").lower().startswith("application/json"):
         return await submit_asset(core, request, user_id, idempotency_key)
     return await submit_form(core, request, user_id, idempotency_key, None)
 

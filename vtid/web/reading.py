@@ -1,0 +1,128 @@
+"""Reading what clients send: every complaint at once, and never more in memory than is allowed."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, TypeVar, get_args
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
+from vtid.errors import InvalidInput, NotFound, Problem, TooLarge, did_you_mean
+from vtid.web.errors import ClientGone
+
+T = TypeVar("T", bound=Struct)
+AnyRequest = Request[Any, Any, Any]
+MAX_JSON = 1024 * 1024
+
+
+async def chunks(request: AnyRequest) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises:
+        ClientGone: it did not arrive whole.
+    """
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        if message["body"]:
+            yield message["body"]
+        more = message["more_body"]
+
+
+async def json_object(request: AnyRequest) -> dict[str, Any]:
+    """The body, which must be a JSON object.
+
+    Raises:
+        InvalidInput: it is something else.
+        TooLarge: it is no request but a file.
+    """
+    body = bytearray()
+    async for chunk in chunks(request):
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise TooLarge(f"A JSON body may have {MAX_JSON >> 10} KB.", problems=[Problem("body", "too large")])
+    problems: list[Problem] = []
+    value = parse_object(bytes(body), "body", problems)
+    if problems:
+        raise InvalidInput(str(problems[0]), problems=problems)
+    return value
+
+
+def parse_object(text: bytes | str, place: str, problems: list[Problem]) -> dict[str, Any]:
+    """A JSON object, or an empty one and a complaint."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problems.append(Problem(place, f"is not valid JSON: {error}", "not_json"))
+        return {}
+    if isinstance(value, dict):
+        return value
+    problems.append(Problem(place, "must be a JSON object", "invalid"))
+    return {}
+
+
+def query(request: AnyRequest, type_: type[T], **headers: str | None) -> T:
+    """The query string, as `type_` has it; a parameter with no value counts as not given.
+
+    Args:
+        request: whose query it is.
+        type_: a Struct with a field for each parameter.
+        headers: values that came as a header and win over the query; None for those that did not come.
+
+    Raises:
+        InvalidInput: with every complaint.
+    """
+    values = {name: text for name, text in request.query_params.items() if text}
+    problems: list[Problem] = []
+    found = convert(values | {k: v for k, v in headers.items() if v}, type_, problems, strict=False)
+    if found is None:
+        raise InvalidInput(str(problems[0]), problems=problems)
+    return found
+
+
+def convert(values: Mapping[str, Any], type_: type[T], problems: list[Problem], *, strict: bool = True) -> T | None:
+    """Values as a Struct, or None and every complaint; msgspec alone stops at the first."""
+    fields = {f.encode_name: f for f in msgspec.structs.fields(type_)}
+    before = len(problems)
+    if type_.__struct_config__.forbid_unknown_fields:
+        problems += _unknown(values, fields)
+    problems += [Problem(name, "is missing", "missing") for name, f in fields.items() if f.required and name not in values]
+    for name, known in fields.items():
+        if name in values:
+            problems += _wrong(known, values[name], strict=strict)
+    return msgspec.convert(values, type_, strict=strict) if len(problems) == before else None
+
+
+def _unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in values.keys() - known.keys():
+        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        yield Problem(name, f"is not known here{hint}", "unknown")
+
+
+def _wrong(field: FieldInfo, value: Any, *, strict: bool) -> Iterator[Problem]:
+    try:
+        msgspec.convert(value, field.type, strict=strict)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        choices = [c.value for t in (field.type, *get_args(field.type)) if isinstance(t, enum.EnumMeta) for c in t]
+        more = f"; one of: {', '.join(map(str, choices))}" if choices else ""
+        yield Problem(f"{field.encode_name}{path.rstrip('`')}", f"{message}{more}", "invalid")
+
+
+def job_id(text: str) -> str:
+    """The id in a path, in the form in which it is stored.
+
+    Raises:
+        NotFound: no job can have it.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise NotFound(f"There is no job {text}.") from None
