@@ -23,6 +23,7 @@ from vtid_inpaint_local.scan import Scan
 from vtid_inpaint_local.shots import Cuts
 from vtid_inpaint_local.spatial import close_holes
 from vtid_inpaint_local.track import Rate
+from vtid_inpaint_local.verify import still_seen
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ArrayFrame, burn, letters, pan, text_box, texture
@@ -276,6 +277,28 @@ def test_regions_follow_the_rotation(rotation):
     assert got == pytest.approx((0.1, 0.25, 0.4, 0.75), abs=0.01)
     at = turn.shown_region(box)
     assert (at.x, at.y, at.width, at.height) == pytest.approx((0.1, 0.25, 0.3, 0.5), abs=0.01)
+
+
+# --- verify -------------------------------------------------------------------------------------------------------------
+
+
+def test_verify_sees_what_is_left_and_only_that():
+    event = Event(text_box(), 0, 30, 0, 30, (0, 0, 320, 160), b"")
+    turn = Turn(0, 320, 160)
+
+    class Crops(Seer):
+        def boxes(self, bgr):
+            from vtid_inpaint_local.detect import Found
+
+            ys, xs = np.nonzero(bgr.min(2) > 225)
+            whole = (0, 0, bgr.shape[1], bgr.shape[0])  # what a network answers to a picture without text
+            return [Found((xs.min(), ys.min(), xs.max(), ys.max()) if xs.size > 50 else whole, 0.9)]
+
+    clean = [ArrayFrame(p, i) for i, p in enumerate(pan(30))]
+    half = [ArrayFrame(burn(p) if i > 20 else p, i) for i, p in enumerate(pan(30))]
+    assert still_seen(clean, [event], Crops(), turn) == {}
+    assert still_seen(half, [event], Crops(), turn) == {0: 1}
+    assert still_seen(half, [erasure(event.box, 0, 30)], Crops(), turn) == {}
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

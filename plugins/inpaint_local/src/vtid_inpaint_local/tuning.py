@@ -128,5 +128,7 @@ VERIFY_LOOKS = 3
 """Frames of every text's time in which the result is looked at."""
 VERIFY_OVERLAP = 0.3
 """Share of a found box that must lie in the removed text's box to count as that text."""
+VERIFY_TALLER = 1.4
+"""Heights of the removed text beyond which a found box is not what is left of it."""
 WIDEN = 0.12
 """Text heights by which the mask grows at the second try."""

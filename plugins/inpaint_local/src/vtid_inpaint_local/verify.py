@@ -13,7 +13,7 @@ from . import tuning
 from .arrays import Pixels
 from .detect import Detector, boxes_of, look_closely
 from .events import Event
-from .geometry import Turn, area, cover, grow, meet, shift
+from .geometry import Turn, area, cover, grow, meet, shift, text_height
 
 
 def looks(events: Sequence[Event]) -> dict[int, list[int]]:
@@ -56,6 +56,8 @@ def text_at(picture: Pixels, event: Event, detector: Detector, turn: Turn) -> bo
     inner = Turn(turn.rotation, crop[2] - crop[0], crop[3] - crop[1])
     for found in boxes_of(look_closely(detector, shown)):
         box = shift(inner.coded_box(found.box, shown.shape[1], shown.shape[0]), crop[0], crop[1])
-        if cover(box, event.box) > tuning.VERIFY_OVERLAP and area(meet(box, event.box)):
+        # Shown a picture without any text, these networks like to answer with one box around most of it.
+        too_large = text_height(box) > tuning.VERIFY_TALLER * text_height(event.box)
+        if not too_large and cover(box, event.box) > tuning.VERIFY_OVERLAP and area(meet(box, event.box)):
             return True
     return False
