@@ -279,7 +279,7 @@ def test_regions_follow_the_rotation(rotation):
     assert (at.x, at.y, at.width, at.height) == pytest.approx((0.1, 0.25, 0.3, 0.5), abs=0.01)
 
 
-# --- verify -------------------------------------------------------------------------------------------------------------
+# --- verify -----------------------------------------------------------------------------------------------------------
 
 
 def test_verify_sees_what_is_left_and_only_that():
