@@ -90,8 +90,8 @@ def draw_clip(
     Args:
         path: of the clip.
         seconds: its length.
-        width: pixels.
-        height: pixels.
+        width: as coded, pixels; a clip that is turned by a quarter is shown with this height.
+        height: as coded, pixels.
         fps: frames per second.
         subtitles: burned into the picture.
         audio: with a voice.
@@ -102,10 +102,11 @@ def draw_clip(
         clean_path: where to write the same clip without subtitles.
 
     Returns:
-        The time of each frame and where its text is.
+        The time of each frame and where its text is, as shown.
     """
     ticks = _ticks(round(seconds * fps), seed, vfr=look.vfr)
-    scene = Scene(width, height, seed)
+    # As a phone does it: the scene is upright as shown, and coded lying on its side.
+    scene = Scene(*((height, width) if look.rotation % 180 else (width, height)), seed)
     boxes = []
     with ExitStack() as stack:
         paths = [path] if clean_path is None else [path, clean_path]
@@ -166,7 +167,8 @@ class _Film:
 
     def add(self, bgr: NDArray[np.uint8], tick: int) -> None:
         """Add a picture to be shown at `tick` frame times."""
-        frame = VideoFrame.from_ndarray(bgr, "bgr24").reformat(
+        coded = np.ascontiguousarray(np.rot90(bgr, -self._look.rotation // 90))
+        frame = VideoFrame.from_ndarray(coded, "bgr24").reformat(
             format=self._video.codec_context.pix_fmt,
             dst_colorspace=_MATRICES[self._look.matrix],
             dst_color_range=2 if self._look.full_range else 1,
