@@ -9,7 +9,7 @@ import sysconfig
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,6 +17,7 @@ from vtid.media import probe
 from vtid.media.synth import draw_clip, lines
 
 ROOT = Path(__file__).resolve().parent.parent
+SUBTITLES = list(lines(["Read this"], each_s=2.0))
 PLUGINS = ("compose_ffmpeg", "inpaint_ghostcut", "inpaint_local", "lipsync_syncso")
 
 pytestmark = pytest.mark.slow
@@ -30,11 +31,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+class Installed(NamedTuple):
+    """The wheel's vtid."""
+
+    run: Callable[..., subprocess.CompletedProcess[str]]
+    folder: Path
+    """In which it runs."""
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Call the vtid of the wheel, in an environment of its own and an empty folder.
 
     What vtid depends on comes from the environment of the tests, which spares an installation of half a gigabyte;
@@ -55,7 +61,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         command = [home / "venv/bin/python", "-P", "-m", "vtid.cli", *map(str, arguments)]
         return subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False, timeout=240)
 
-    return run
+    return Installed(run, work)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> Any:
@@ -101,27 +107,26 @@ def test_the_wheel_has_a_licence_and_a_command(wheel: Path) -> None:
     assert "vtid = vtid.cli:main" in text["entry_points.txt"]
 
 
-def test_the_wheels_own_files_are_used(installed: Run) -> None:
-    (pipeline,) = (row for row in said(installed("pipelines", "--json")) if row["name"] == "remove-text")
+def test_the_wheels_own_files_are_used(installed: Installed) -> None:
+    (pipeline,) = (row for row in said(installed.run("pipelines", "--json")) if row["name"] == "remove-text")
     assert pipeline["status"] == "ready"
     assert str(ROOT) not in pipeline["file"]
     assert "vtid/shipped/pipelines" in pipeline["file"]
 
 
-def test_its_four_plugins_come_along(installed: Run) -> None:
-    status = {row["name"]: row["status"] for row in said(installed("plugins", "--json"))}
+def test_its_four_plugins_come_along(installed: Installed) -> None:
+    status = {row["name"]: row["status"] for row in said(installed.run("plugins", "--json"))}
     assert set(status) == set(PLUGINS)
     assert status["inpaint_local"] == "enabled"
 
 
-def test_it_checks_out(installed: Run) -> None:
-    assert said(installed("check", "--json"))["problems"] == []
+def test_it_checks_out(installed: Installed) -> None:
+    assert said(installed.run("check", "--json"))["problems"] == []
 
 
-def test_it_removes_text(installed: Run, tmp_path: Path) -> None:
-    clip, clean = tmp_path / "in.mp4", tmp_path / "out.mp4"
-    draw_clip(clip, seconds=2.5, width=320, height=180, subtitles=list(lines(["Read this"], each_s=2.0)))
-    row = said(installed("run", "remove-text", clip, "-o", clean, "--json"))
+def test_it_removes_text(installed: Installed) -> None:
+    draw_clip(installed.folder / "in.mp4", seconds=2.5, width=320, height=180, subtitles=SUBTITLES)
+    row = said(installed.run("run", "remove-text", "in.mp4", "-o", "out.mp4", "--json"))
     assert row["status"] == "completed"
     assert row["metadata"]["clean"]["report"]["events"]
-    assert probe(clean).video[0].width == 320
+    assert probe(installed.folder / "out.mp4").video[0].width == 320

@@ -35,6 +35,7 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         config: as loaded; its data folder, database and queue are replaced.
         near: the folder for scratch files: where the results go, so that they need no second copy.
     """
+    near = near.absolute()  # a step's process works in a folder of its own, where a relative path means another file
     near.mkdir(parents=True, exist_ok=True)
     _sweep(near)
     scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", dir=near))
