@@ -161,6 +161,7 @@ class App:
     async def close(self) -> None:
         """Give everything back."""
         await asyncio.to_thread(self.prober.close)
+        self.queue.close()
         await self.database.close()
 
 

@@ -63,6 +63,14 @@ class Queue:
         except Exception as error:
             raise Unavailable(f"The queue does not answer: {error}") from error
 
+    def close(self) -> None:
+        """Give the connections back."""
+        storage = self._huey.storage
+        if isinstance(self._huey, PriorityRedisHuey):
+            storage.conn.connection_pool.disconnect()
+        else:
+            storage.close()
+
     def listen(self, handler: Callable[[str], None], threads: int) -> Listener:
         """Have `handler` called with each job id, in that many threads."""
         self._handler = handler
