@@ -161,8 +161,13 @@ def has_no_docstring(source: Source) -> Iterator[str]:
             continue
         inner = node.body if isinstance(node, ast.ClassDef) else []
         for one in [node, *(n for n in inner if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))]:
-            if not one.name.startswith("_") and not ast.get_docstring(one):
+            if not one.name.startswith("_") and not ast.get_docstring(one) and not _is_setter(one):
                 yield f"{source.path}:{one.lineno} {one.name} has no docstring"
+
+
+def _is_setter(node: ast.AST) -> bool:
+    """The setter of a property, whose getter has said what it is."""
+    return any(isinstance(d, ast.Attribute) and d.attr == "setter" for d in getattr(node, "decorator_list", ()))
 
 
 def imports_a_star(source: Source) -> Iterator[str]:
