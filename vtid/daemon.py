@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 import uvicorn
@@ -23,6 +24,8 @@ log = structlog.get_logger("vtid.daemon")
 RESTART_S = (0.2, 0.5, 1, 2, 5, 10, 30)
 """Waits before a worker process that died is started again: longer each time, until one has lived a while."""
 LIVED_S = 60.0
+IO_THREADS = 64
+"""For files on their way in and out, which mostly wait; the default of a few per core would have them queue up."""
 
 
 class Daemon:
@@ -38,7 +41,7 @@ class Daemon:
         self._app = app
         self._flags = list(config_flags)
         self._workers = workers
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._worker: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -54,27 +57,38 @@ class Daemon:
                 f"Port {config.server.port} of {config.server.host} cannot be had: {error.strerror}.",
                 suggestion="Stop what listens there, or choose another with --port.",
             ) from error
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "vtid-io"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
         # The worker starts first: its imports take as long as ours, and they can overlap.
         keeper = asyncio.create_task(self._keep_worker()) if self._workers else None
+        await asyncio.sleep(0)
         web = create_app(self._app)
         server = _Server(
-            web.state.feed.close,
             uvicorn.Config(
                 web,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=round(config.server.drain_seconds),
             ),
         )
         host, port = sock.getsockname()[:2]
         log.info("listening", url=f"http://{host}:{port}", data=str(config.data.path))
         with sock:
-            await server.serve(sockets=[sock])
-        self._stopping = True
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            await asyncio.wait(
+                (serving, told := asyncio.create_task(self._stopping.wait())), return_when=asyncio.FIRST_COMPLETED
+            )
+            # Steps and requests drain side by side; streams would never end by themselves.
+            told.cancel()
+            self._stopping.set()
+            web.state.feed.close()
+            server.should_exit = True
+            await asyncio.gather(serving, self._stop_worker())
         if keeper:
-            await self._stop_worker()
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
@@ -83,11 +97,11 @@ class Daemon:
 
     async def _keep_worker(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             started = time.monotonic()
             self._worker = self._start_worker()
             await asyncio.to_thread(self._worker.wait)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > LIVED_S else failures + 1
             pause = RESTART_S[min(failures, len(RESTART_S) - 1)]
@@ -97,7 +111,7 @@ class Daemon:
             await asyncio.sleep(pause)
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "vtid.cli", *self._flags, "worker", "--with-parent"]
+        command = [sys.executable, "-m", "vtid.cli", *self._flags, "worker", "--with-parent", str(os.getpid())]
         command += ["--data", str(self._app.config.data.path)]
         # A session of its own: Ctrl-C in a terminal reaches this process, which stops the worker in good order.
         return subprocess.Popen(command, start_new_session=True)
@@ -115,16 +129,12 @@ class Daemon:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but event streams end as soon as a stop is asked for: it would wait for them."""
+    """Uvicorn, but signals are the daemon's: it would end this process by the signal before the worker has drained."""
 
-    def __init__(self, on_exit: Callable[[], None], config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._on_exit = on_exit
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop, also streams."""
-        self._on_exit()
-        super().handle_exit(sig, frame)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
 
 
 def _bind(host: str, port: int) -> socket.socket:

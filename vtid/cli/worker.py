@@ -15,9 +15,9 @@ from vtid.cli.local import load_config
 )
 @click.option("--data", type=click.Path(file_okay=False), help="The data folder.")
 @click.option("--slots", type=int, help="Jobs at once.")
-@click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one does.")
+@click.option("--with-parent", type=int, hidden=True, help="End when the process of this id, which started it, does.")
 @click.pass_context
-def command(ctx: click.Context, data: str | None, slots: int | None, with_parent: bool) -> None:
+def command(ctx: click.Context, data: str | None, slots: int | None, with_parent: int | None) -> None:
     """Run until SIGTERM or SIGINT."""
     from vtid import logs
     from vtid.app import build
@@ -25,7 +25,7 @@ def command(ctx: click.Context, data: str | None, slots: int | None, with_parent
     from vtid.engine.child import die_with_parent
 
     if with_parent:
-        die_with_parent()
+        die_with_parent(with_parent)
     config = load_config(ctx, data__path=data, workers__count=slots)
     logs.configure(config.logging.level, config.logging.format, service="worker")
     stop = threading.Event()

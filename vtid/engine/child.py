@@ -1,6 +1,6 @@
 """The process of one step (or of probing): limits first, then the task, then nothing left behind.
 
-Started by `vtid.engine.isolation` as `python -m vtid.engine.child FD`.
+Started by `vtid.engine.isolation` as `python -m vtid.engine.child FD PARENT`.
 """
 
 from __future__ import annotations
@@ -68,9 +68,12 @@ class PipeLink:
         self._channel.command()
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it, and waits for it, ends in whatever way."""
-    parent = os.getppid()
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the thread that started it, and waits for it, ends in whatever way.
+
+    Args:
+        parent: its process id; it may be gone before this is called.
+    """
     with contextlib.suppress(OSError, AttributeError):  # not Linux: the closed socket ends the process at its next word
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -94,7 +97,7 @@ def apply(limits: Limits) -> None:
 
 def run_step(task: StepTask, channel: Channel) -> None:
     """Import the one plugin, run the one step, tell the outcome."""
-    die_with_parent()
+    die_with_parent(int(sys.argv[2]))
     apply(task.limits)
     # Imported under the limits, and only what this step needs.
     from vtid.engine.steps import call  # noqa: PLC0415

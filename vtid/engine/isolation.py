@@ -64,7 +64,7 @@ class Child:
         self._output = cwd / "output.log"
         with theirs, self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "vtid.engine.child", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "vtid.engine.child", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
