@@ -49,7 +49,7 @@ class Scan:
         self._ring.push(number, frame)
         for track in self._tracks:
             was = track.there
-            track.feed(number, frame)
+            track.feed(number, frame, self._ring)
             if was and not track.there:  # texts follow each other: look soon
                 self._next_look = min(self._next_look, number + 2)
         if self._detector is not None and number >= self._next_look:

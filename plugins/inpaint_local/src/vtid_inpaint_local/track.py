@@ -135,8 +135,8 @@ class Track:
         """Whether it has been gone for so long that it will not come back."""
         return len(self._misses) > self._rate.bridge
 
-    def feed(self, number: int, frame: Frame) -> None:
-        """The next frame."""
+    def feed(self, number: int, frame: Frame, ring: Ring) -> None:
+        """The next frame, which is also the newest in the ring."""
         there, amplitude = self.template.present(frame.luma(self.box))
         if not there:
             self._misses.append(amplitude)
@@ -144,9 +144,16 @@ class Track:
         self._misses.clear()
         self.core_end, self._amplitude = number + 1, amplitude
         if amplitude > tuning.GROWN and number - self.seen < self._rate.fade:
-            self.template = Template(frame.luma(self.box))
-            self.samples.clear()
+            self._begin_again(number, frame, ring)
         self._sample(frame, number)
+
+    def _begin_again(self, number: int, frame: Frame, ring: Ring) -> None:
+        """It was found while still faint: against so weak a template, another text before it looks like itself."""
+        self.template = Template(frame.luma(self.box))
+        self.seen, self._amplitude = number, 1.0
+        self.samples.clear()
+        self.edges.clear()
+        self.core_start, self.start = self._look_back(ring)
 
     def close(self, ring: Ring) -> int:
         """One past the last frame that shows any of it."""
