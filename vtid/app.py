@@ -112,7 +112,7 @@ class App:
             self.storage.require_room,
             lambda: _media(config.workers.threads),
         )
-        return Runner(work, self.jobs, bridge, self.storage, stepper, self.workspaces, policy)
+        return Runner(work, bridge, self.storage, stepper, self.workspaces, policy)
 
     def work(self) -> Work:
         """A fresh worker's view of the database."""

@@ -87,8 +87,9 @@ def db(request: pytest.FixtureRequest, tmp_path: Path, bridge: Bridge) -> Iterat
 
 def test_a_job_goes_through_its_life(db: Db) -> None:
     job_id, work = db.add(), db.work()
-    job = db.run(work.claim(job_id))
-    assert job is not None
+    claim = db.run(work.claim(job_id))
+    assert claim is not None
+    job = claim.job
     assert (job.status, job.worker_id, job.lease_until) == ("processing", "w1", 1030.0)
     assert db.run(db.work("w2").claim(job_id)) is None
     db.run(work.progress(job_id, "a", 0.5, job_progress=25, message="half"))

@@ -41,6 +41,8 @@ class Database:
             json_serializer=lambda v: msgspec.json.encode(v).decode(),
             json_deserializer=msgspec.json.decode,
             pool_pre_ping=not self.is_sqlite,
+            # Every transaction below ends in a commit or a rollback: one more rollback would only cost time.
+            pool_reset_on_return=None,
         )
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ def builtins(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def to_job(row: RowMapping) -> Job:
+def to_job(row: Mapping[Any, Any]) -> Job:
     """A row of `jobs`."""
     values = {str(k): v for k, v in row.items() if k in _JOB_FIELDS}
     values["pipeline"] = msgspec.convert(row["pipeline"], Pipeline)

@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from msgspec import Struct
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.jobs import end
-from vtid.db.rows import builtins, emit, to_job
-from vtid.db.tables import artifacts, effects, jobs, step_runs, workers
-from vtid.domain.artifact import Artifact
+from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_job, to_run
+from vtid.db.tables import artifacts, assets, effects, jobs, step_runs, workers
+from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
 from vtid.sdk import Recorded
 
 RING_AGAIN_S = 10.0
 """A job that nobody took for this long is rung for again: its bell may have gone down with the worker that heard it."""
+
+
+class Claim(Struct, frozen=True):
+    """A job in hand, with all that a turn at it needs."""
+
+    job: Job
+    runs: Sequence[StepRun]
+    artifacts: Sequence[Artifact]
+    assets: Mapping[str, Asset]
+    """By the name of the source."""
 
 
 class LeaseLost(Exception):
@@ -57,28 +68,15 @@ class Work:
 
     # --- leases
 
-    async def claim(self, job_id: str) -> Job | None:
+    async def claim(self, job_id: str) -> Claim | None:
         """Take a job that is free to be taken; None when it is not (any more). Of racing workers one gets it."""
         now = self._clock()
         free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
         due = or_(jobs.c.wake_at.is_(None), jobs.c.wake_at <= now)
         open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
-        taken = {
-            "status": "processing",
-            "worker_id": self.worker_id,
-            "lease_until": now + self.lease_s,
-            "wake_at": None,
-            "updated_at": now,
-        }
-        async with self._db.read() as c:  # a bell for a job that was taken long ago costs no writer any time
-            if (await c.execute(select(jobs.c.id).where(jobs.c.id == job_id, open_, free, due))).first() is None:
-                return None
         async with self._db.write() as c:
-            row = (
-                (await c.execute(select(jobs).where(jobs.c.id == job_id, open_, free, due).with_for_update()))
-                .mappings()
-                .one_or_none()
-            )
+            wanted = select(jobs).where(jobs.c.id == job_id, open_, free, due).with_for_update()
+            row = (await c.execute(wanted)).mappings().one_or_none()
             if row is None:
                 return None
             if row["cancel_requested"]:
@@ -88,19 +86,29 @@ class Work:
             if row["worker_id"] is not None:
                 running = and_(step_runs.c.job_id == job_id, step_runs.c.status == StepStatus.RUNNING.value)
                 await c.execute(update(step_runs).where(running).values(status="pending", lost=step_runs.c.lost + 1))
-            await c.execute(
-                update(jobs).where(jobs.c.id == job_id).values(taken | {"started_at": row["started_at"] or now})
-            )
-            if row["status"] == JobStatus.QUEUED.value:
-                await emit(
-                    c,
-                    job_id,
-                    now,
-                    "status",
-                    {"status": "processing", "progress": row["progress"], "message": "Started"},
-                    message="Started",
-                )
-            return to_job((await c.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one())
+            return await self._taken(c, row, now)
+
+    async def _taken(self, c: AsyncConnection, row: RowMapping, now: float) -> Claim:
+        """Put the lease on a free job, and read all that a turn at it needs."""
+        taken = {"status": "processing", "worker_id": self.worker_id, "lease_until": now + self.lease_s}
+        taken |= {"wake_at": None, "started_at": row["started_at"] or now}
+        job_id = row["id"]
+        if row["status"] == JobStatus.QUEUED.value:
+            told = {"status": "processing", "progress": row["progress"], "message": "Started"}
+            await emit(c, job_id, now, "status", told, message="Started", **taken)
+        else:
+            await c.execute(update(jobs).where(jobs.c.id == job_id).values(updated_at=now, **taken))
+        job = to_job({**row, **taken})
+        runs = await c.execute(select(step_runs).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
+        made = await c.execute(select(artifacts).where(artifacts.c.job_id == job_id))
+        came = await c.execute(select(assets).where(assets.c.id.in_(job.inputs.values()))) if job.inputs else None
+        by_id = {a.id: a for a in map(to_asset, came.mappings())} if came else {}
+        return Claim(
+            job,
+            [to_run(r) for r in runs.mappings()],
+            [to_artifact(r) for r in made.mappings()],
+            {name: by_id[i] for name, i in job.inputs.items()},
+        )
 
     async def renew(self, *, host: str, pid: int, slots: int, labels: Sequence[str]) -> None:
         """Extend the leases of this worker's jobs and show that it lives."""

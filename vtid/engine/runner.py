@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import structlog
 from msgspec import Struct
 
-from vtid.db import Jobs, LeaseLost, Work
+from vtid.db import Claim, LeaseLost, Work
 from vtid.domain.artifact import Artifact
-from vtid.domain.job import Failure, Job, JobStatus, StepRun, StepStatus
+from vtid.domain.job import Failure, JobStatus, StepRun, StepStatus
 from vtid.domain.pipeline import Step, holds
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Control, HandBack, Reason
@@ -54,7 +54,6 @@ class Runner:
 
     Args:
         work: this worker's view of the database.
-        jobs: everybody's view of it.
         bridge: to both.
         storage: of files.
         stepper: runs one step.
@@ -66,7 +65,6 @@ class Runner:
     def __init__(
         self,
         work: Work,
-        jobs: Jobs,
         bridge: Bridge,
         storage: Storage,
         stepper: Stepper,
@@ -75,7 +73,6 @@ class Runner:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.work = work
-        self.jobs = jobs
         self.bridge = bridge
         self.storage = storage
         self.stepper = stepper
@@ -111,11 +108,11 @@ class Runner:
 
     def run(self, job_id: str) -> None:
         """Take a job as far as it goes now. Nothing happens when another worker has it or it is not due."""
-        job = self.bridge.run(self.work.claim(job_id))
-        if job is None:
+        claim = self.bridge.run(self.work.claim(job_id))
+        if claim is None:
             return
         with self._in_hand(job_id) as control:
-            turn = _Turn(self, job, control)
+            turn = _Turn(self, claim, control)
             try:
                 turn.run()
             except LeaseLost:
@@ -146,23 +143,21 @@ class Runner:
 class _Turn:
     """One worker's turn at one job."""
 
-    def __init__(self, runner: Runner, job: Job, control: Control) -> None:
+    def __init__(self, runner: Runner, claim: Claim, control: Control) -> None:
         self.runner = runner
-        self.job = job
+        self.job = claim.job
         self.control = control
         self.policy = runner.policy
         self.bridge = runner.bridge
         self.work = runner.work
         self.pace = Pace(self.policy.progress_per_second)
-        self.needs = job.pipeline.dependencies()
-        self.runs: dict[str, StepRun] = {r.step_id: r for r in self.bridge.run(runner.jobs.runs(job.id))}
-        self.made: dict[str, Artifact] = {
-            f"{a.step_id}.{a.output}": a for a in self.bridge.run(runner.jobs.artifacts(job.id))
-        }
+        self.needs = self.job.pipeline.dependencies()
+        self.runs: dict[str, StepRun] = {r.step_id: r for r in claim.runs}
+        self.made: dict[str, Artifact] = {f"{a.step_id}.{a.output}": a for a in claim.artifacts}
         self.unsaved: dict[str, StepRun] = {}
         self.news: str | None = None
         """What to tell when the job is suspended; None when it waits for the same thing as before."""
-        self.assets = {name: self.bridge.run(runner.jobs.asset(i)) for name, i in job.inputs.items()}
+        self.assets = claim.assets
 
     # --- the graph
 
