@@ -22,7 +22,7 @@ LAYERS = (
     ("app",),
     ("local", "web", "watch"),
     ("daemon",),
-    ("cli",),
+    ("cli", "testing"),
 )
 """From the ground up: a part imports what lies below it, never what lies beside or above."""
 
