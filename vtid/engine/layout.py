@@ -43,8 +43,11 @@ class Workspaces:
     def make(self, job_id: str, step_id: str) -> Path:
         """An empty folder for a step; what an earlier attempt left is gone."""
         folder = self.root / job_id / step_id
-        remove_folder(folder)
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            remove_folder(folder)
+            folder.mkdir()
         return folder
 
     def remove(self, job_id: str, step_id: str | None = None) -> None:

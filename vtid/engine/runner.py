@@ -162,26 +162,32 @@ class _Turn:
     # --- the graph
 
     def run(self) -> None:
+        while (ready := self.ready()) and len(ready) == 1 and self.next_wake() is None:
+            self.step(ready[0])  # a chain needs no threads
+        if ready:
+            self.run_side_by_side()
+        self.conclude()
+
+    def run_side_by_side(self) -> None:
         futures: dict[Future[None], Step] = {}
         with ThreadPoolExecutor(PARALLEL_STEPS, thread_name_prefix=f"job-{self.job.id[:8]}") as pool:
             while True:
                 for step in self.ready(busy={s.id for s in futures.values()}):
                     futures[pool.submit(self.step, step)] = step
                 if not futures:
-                    break
+                    return
                 wake_at = self.next_wake()
                 pause = None if wake_at is None else max(0.01, wake_at - self.runner.clock())
                 done, _ = wait(futures, pause, return_when=FIRST_COMPLETED)
                 for future in done:
                     del futures[future]
-                    self.joined(future, pool, futures)
-        self.conclude()
+                    self.joined(future, futures)
 
     def next_wake(self) -> float | None:
         """When the first of the waiting steps is due."""
         return min((r.wake_at or 0 for r in self.runs.values() if r.status is StepStatus.WAITING), default=None)
 
-    def joined(self, future: Future[None], pool: ThreadPoolExecutor, futures: dict[Future[None], Step]) -> None:
+    def joined(self, future: Future[None], futures: dict[Future[None], Step]) -> None:
         """Take a step's thread back; a failure stops the others first."""
         error = future.exception()
         if error is None:
@@ -192,7 +198,7 @@ class _Turn:
             other.exception()
         raise error
 
-    def ready(self, busy: Collection[str]) -> list[Step]:
+    def ready(self, busy: Collection[str] = ()) -> list[Step]:
         """The steps that can run now."""
         return [
             s
