@@ -69,7 +69,7 @@ class Output:
             )
             return
         self.err.print(f"[bold red]Error:[/] {_plain(error.message)}")
-        if len(error.problems) > 1 or (error.problems and str(error.problems[0]) not in error.message):
+        if len(error.problems) > 1:  # a single one is in the message
             for problem in error.problems:
                 self.err.print(f"  • {problem}", markup=False)
         if error.suggestion:
