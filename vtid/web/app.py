@@ -10,77 +10,81 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 from vtid.app import App
 from vtid.web import docs
 from vtid.web.errors import HANDLERS
-from vtid.web.events import HEARTBEAT_S, EventFeed
+from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
-from vtid.web.routes import files, health, jobs, pages, pipelines
+from vtid.web.requests import Outermost
+from vtid.web.routes import files, health, jobs, pages, pipelines, submit
 
-USER = "local"
-"""Everybody, until there are accounts."""
-
-
-SHOWN_HEADERS = ["Location", "Idempotency-Replayed", "X-Request-ID", "Content-Range", "Accept-Ranges", "ETag"]
-"""Which headers of ours the scripts of other sites' pages may read, where those pages may call at all."""
+EVERYBODY = "local"
+ROUTES = (submit, jobs, health, files, pipelines, pages, docs)
 
 
-def create_app(core: App, *, heartbeat_s: float = HEARTBEAT_S) -> Litestar:
+def current_user() -> str:
+    """Who asks. Everybody is one user until there are accounts, which come in here."""
+    return EVERYBODY
+
+
+def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
     """The ASGI application.
 
     Args:
         core: the wired daemon. It stays the caller's to close.
-        heartbeat_s: how long an event stream may be silent.
+        feed: in place of the usual one, for tests.
 
     The returned application's `state.feed` is to be closed before the server waits for open connections, so that event
     streams end at once.
     """
-    feed, metrics, server = EventFeed(core.jobs, heartbeat_s), Metrics(core), core.config.server
+    feed = feed or EventFeed(core.jobs)
+    metrics = Metrics(core, feed)
 
     def provide_core() -> App:
         return core
-
-    def provide_user() -> str:
-        return USER
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with feed.running():
             yield
 
-    app = Litestar(
-        route_handlers=[
-            *jobs.handlers,
-            *health.handlers,
-            *files.handlers,
-            *pipelines.handlers,
-            *pages.handlers,
-            *docs.handlers,
-        ],
+    web = Litestar(
+        route_handlers=[handler for routes in ROUTES for handler in routes.handlers],
         dependencies={
             "core": Provide(provide_core, sync_to_thread=False),
-            "user_id": Provide(provide_user, sync_to_thread=False),
+            "user_id": Provide(current_user, sync_to_thread=False),
         },
         state=State({"feed": feed, "metrics": metrics}),
         exception_handlers=HANDLERS,
+        cors_config=_cors(core.config.server.cors_origins),
         lifespan=[lifespan],
-        cors_config=CORSConfig(allow_origins=list(server.cors_origins), expose_headers=SHOWN_HEADERS)
-        if server.cors_origins
-        else None,
-        openapi_config=OpenAPIConfig(
-            title="vtid",
-            version=core.version,
-            summary="Video in, video back.",
-            description="Errors are `application/problem+json` (RFC 9457). "
-            "Every POST that makes something takes `Idempotency-Key`.",
-            path="/schema",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        ),
-        logging_config=None,  # structlog is configured by the process, and the guard writes the access log
+        openapi_config=_openapi(core.version),
+        request_max_body_size=None,  # each route that reads a body limits it itself, and says so in our words
+        logging_config=None,  # structlog is configured by the process; requests.py writes the access log
         debug=False,
     )
-    app.asgi_handler = Guard(app.asgi_handler, server.public_url, server.cors_origins, metrics)
-    return app
+    web.asgi_handler = Outermost(web.asgi_handler, Guard(core.config), metrics)
+    return web
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    exposed = ["X-Request-ID", "Location", "Idempotency-Replayed", "Content-Range", "Accept-Ranges", "ETag"]
+    return CORSConfig(allow_origins=list(origins), expose_headers=exposed)
+
+
+def _openapi(version: str) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="vtid",
+        version=version,
+        summary="Video in, video back.",
+        description=(
+            "Errors are `application/problem+json` (RFC 9457), with every single complaint in `errors`. "
+            "Every POST that makes something takes `Idempotency-Key`: a repeat gives the first answer."
+        ),
+        use_handler_docstrings=True,
+        openapi_router=docs.Nowhere("/schema", route_handlers=[]),
+    )

@@ -41,7 +41,7 @@ class HttpError(VtidError):
         self.headers = headers or {}
 
 
-class ClientGone(Exception):  # noqa: N818 - nothing is wrong on our side
+class ClientGone(Exception):
     """The client closed the connection in the middle of its request."""
 
 
@@ -84,9 +84,7 @@ def _known(request: AnyRequest, error: VtidError) -> Response[Any]:
     told: dict[str, Any] = {"problems": error.problems, "suggestion": error.suggestion}
     if isinstance(error, HttpError):
         title = HTTPStatus(error.http_status).phrase
-        return respond(
-            request, error.http_status, error.http_code, title, error.message, headers=error.headers, **told
-        )
+        return respond(request, error.http_status, error.http_code, title, error.message, headers=error.headers, **told)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("a request failed", reason=error.message, code=error.code)
     return respond(request, error.status, error.code, error.title, error.message, **told)

@@ -48,7 +48,11 @@ class Guard:
             foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         else:
             foreign = urlsplit(origin).netloc.lower() != host and _origin(origin) not in self._origins
-        return "Pages of other sites may not use this daemon; server.cors_origins lists those that may." if foreign else None
+        return (
+            "Pages of other sites may not use this daemon; server.cors_origins lists those that may."
+            if foreign
+            else None
+        )
 
 
 def _origin(url: str) -> str:

@@ -71,9 +71,9 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
         "Content-Security-Policy": "sandbox; default-src 'none'; media-src 'self'; img-src 'self'",
     }
     if filename:
-        headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(filename)}"
+        headers["Content-Disposition"] = _disposition(filename)
     if _unchanged(request, stat):
-        return Response(None, status_code=304, headers=headers)
+        return Response(b"", status_code=304, headers=headers)
     wanted = parse_range(request.headers.get("range") if _same(request, stat) else None, stat.size)
     start, end = wanted or (0, stat.size)
     if wanted:
@@ -82,9 +82,15 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
     media_type = mimetypes.guess_type(filename or key)[0] or "application/octet-stream"
     status = 206 if wanted else 200
     if request.method == "HEAD":
-        return Response(None, status_code=status, headers=headers, media_type=media_type)
+        return Response(b"", status_code=status, headers=headers, media_type=media_type)
     pieces = storage.read(key, start, end)
     return Stream(_threaded(pieces), status_code=status, headers=headers, media_type=media_type)
+
+
+def _disposition(filename: str) -> str:
+    """The name in ASCII for old clients, without what could end a header, then as RFC 5987 has it."""
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _unchanged(request: Request[Any, Any, Any], stat: Stat) -> bool:

@@ -93,7 +93,9 @@ def convert(values: Mapping[str, Any], type_: type[T], problems: list[Problem], 
     before = len(problems)
     if type_.__struct_config__.forbid_unknown_fields:
         problems += _unknown(values, fields)
-    problems += [Problem(name, "is missing", "missing") for name, f in fields.items() if f.required and name not in values]
+    problems += [
+        Problem(name, "is missing", "missing") for name, f in fields.items() if f.required and name not in values
+    ]
     for name, known in fields.items():
         if name in values:
             problems += _wrong(known, values[name], strict=strict)
@@ -111,9 +113,15 @@ def _wrong(field: FieldInfo, value: Any, *, strict: bool) -> Iterator[Problem]:
         msgspec.convert(value, field.type, strict=strict)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        choices = [c.value for t in (field.type, *get_args(field.type)) if isinstance(t, enum.EnumMeta) for c in t]
-        more = f"; one of: {', '.join(map(str, choices))}" if choices else ""
+        choices = ", ".join(_choices(field.type))
+        more = f"; one of: {choices}" if choices else ""
         yield Problem(f"{field.encode_name}{path.rstrip('`')}", f"{message}{more}", "invalid")
+
+
+def _choices(type_: Any) -> Iterator[str]:
+    for one in (type_, *get_args(type_)):
+        if isinstance(one, type) and issubclass(one, enum.Enum):
+            yield from (str(member.value) for member in one)
 
 
 def job_id(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from litestar import Request
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from vtid.web.errors import bug, respond
@@ -17,7 +18,9 @@ from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
 
 log = structlog.get_logger("vtid.access")
-QUIET = frozenset({"/health", "/api/v1/health", "/health/db", "/health/queue", "/health/redis", "/health/storage", "/metrics"})
+QUIET = frozenset(
+    {"/health", "/api/v1/health", "/health/db", "/health/queue", "/health/redis", "/health/storage", "/metrics"}
+)
 """Asked every few seconds by machines; logged for debugging only."""
 _ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
@@ -38,7 +41,7 @@ class Outermost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
@@ -73,7 +76,9 @@ class Outermost:
         if job_id := scope.get("path_params", {}).get("job_id"):
             facts["job_id"] = job_id
         # Of the URL the path alone: a query may carry a signature.
-        (log.debug if scope["path"] in QUIET else log.info)("request", duration_seconds=round(answer.seconds, 4), **facts)
+        (log.debug if scope["path"] in QUIET else log.info)(
+            "request", duration_seconds=round(answer.seconds, 4), **facts
+        )
 
 
 class _Answer:

@@ -7,13 +7,28 @@ from typing import Any
 from litestar import Request, Response, get
 
 from vtid.app import App
+from vtid.web import openapi
+from vtid.web.given import Core
 from vtid.web.schemas import CheckView, HealthView
 
 TAGS = ["health"]
+SERVICES = ["db", "queue", "storage", "workers"]
+WELL = {
+    200: openapi.answer(HealthView, {"status": "healthy", "services": SERVICES}, "Well"),
+    503: openapi.answer(
+        HealthView,
+        {"status": "unhealthy", "services": SERVICES[:3], "problems": {"workers": "no worker has shown itself lately"}},
+        "Not well",
+    ),
+}
+WORKS = {
+    200: openapi.answer(CheckView, {"status": "healthy", "latency_ms": 0.4}, "It works"),
+    503: openapi.answer(CheckView, {"status": "unhealthy", "latency_ms": 15000, "detail": "locked"}, "It does not"),
+}
 
 
-@get(["/health", "/api/v1/health"], tags=TAGS, summary="Is the daemon well?")
-async def health(core: App) -> Response[HealthView]:
+@get(["/health", "/api/v1/health"], tags=TAGS, summary="Is the daemon well?", responses=WELL)
+async def health(core: Core) -> Response[HealthView]:
     """200 when jobs can be taken and run; 503 and what is wrong when not."""
     checks = await core.health()
     problems = {name: check.detail or "failed" for name, check in checks.items() if not check.ok}
@@ -30,20 +45,20 @@ async def _one(core: App, name: str) -> Response[CheckView]:
     return Response(CheckView("unhealthy", check.latency_ms, check.detail or "failed"), status_code=503)
 
 
-@get("/health/db", tags=TAGS, summary="The database")
-async def health_db(core: App) -> Response[CheckView]:
+@get("/health/db", tags=TAGS, summary="The database", responses=WORKS)
+async def health_db(core: Core) -> Response[CheckView]:
     """Whether the database answers."""
     return await _one(core, "db")
 
 
-@get(["/health/queue", "/health/redis"], tags=TAGS, summary="The queue")
-async def health_queue(core: App) -> Response[CheckView]:
+@get(["/health/queue", "/health/redis"], tags=TAGS, summary="The queue", responses=WORKS)
+async def health_queue(core: Core) -> Response[CheckView]:
     """Whether the queue answers."""
     return await _one(core, "queue")
 
 
-@get("/health/storage", tags=TAGS, summary="The storage")
-async def health_storage(core: App) -> Response[CheckView]:
+@get("/health/storage", tags=TAGS, summary="The storage", responses=WORKS)
+async def health_storage(core: Core) -> Response[CheckView]:
     """Whether files can be stored and read back."""
     return await _one(core, "storage")
 

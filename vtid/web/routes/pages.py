@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import MediaType, get
 
-from vtid.app import App
+from vtid.web.given import Core
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>vtid</title>
 <style>body{font:16px/1.5 system-ui;margin:4rem auto;max-width:38rem;padding:0 1rem}</style>
@@ -17,7 +17,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>vtid</titl
 
 
 @get("/", media_type=MediaType.HTML, include_in_schema=False)
-async def index(core: App) -> str:
+async def index(core: Core) -> str:
     """Where to go from here."""
     return PAGE % core.version
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from litestar import get
 from msgspec import Struct
 
-from vtid.app import App
 from vtid.errors import Problem
+from vtid.web import openapi
+from vtid.web.given import Core
 
 TAGS = ["pipelines"]
 
@@ -34,8 +35,31 @@ class PluginView(Struct):
     steps: list[str]
 
 
-@get("/api/v1/pipelines", tags=TAGS, summary="List pipelines")
-async def pipelines(core: App) -> list[PipelineView]:
+REMOVE_TEXT = {
+    "name": "remove-text",
+    "title": "Remove text",
+    "description": "Finds burned-in text and paints it over.",
+    "ready": True,
+    "reason": None,
+    "steps": ["inpaint_local.remove"],
+    "problems": [],
+}
+GHOSTCUT = {
+    "name": "inpaint_ghostcut",
+    "version": "0.1.0",
+    "status": "unavailable",
+    "reason": "api_key is not set",
+    "steps": ["inpaint_ghostcut.remove"],
+}
+
+
+@get(
+    "/api/v1/pipelines",
+    tags=TAGS,
+    summary="List pipelines",
+    responses={200: openapi.answer(list[PipelineView], [REMOVE_TEXT], "The pipelines")},
+)
+async def pipelines(core: Core) -> list[PipelineView]:
     """Every pipeline, those that cannot run with the reason."""
     return [
         PipelineView(
@@ -51,8 +75,13 @@ async def pipelines(core: App) -> list[PipelineView]:
     ]
 
 
-@get("/api/v1/plugins", tags=TAGS, summary="List plugins")
-async def plugins(core: App) -> list[PluginView]:
+@get(
+    "/api/v1/plugins",
+    tags=TAGS,
+    summary="List plugins",
+    responses={200: openapi.answer(list[PluginView], [GHOSTCUT], "The plugins")},
+)
+async def plugins(core: Core) -> list[PluginView]:
     """Every plugin, with its status and the reason."""
     return [PluginView(r.name, r.version, r.status.value, r.reason, sorted(r.specs)) for r in core.plugins.records]
 

@@ -1,0 +1,170 @@
+"""What the OpenAPI document says beyond what Litestar reads from signatures.
+
+Routes read queries and bodies themselves (`vtid.web.reading`), because clients are owed every complaint and not only
+the first; what they read is described here, from the same Structs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from msgspec import Struct
+
+from vtid.web.errors import MEDIA_TYPE
+from vtid.web.schemas import ProblemView
+
+JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
+JOB: dict[str, Any] = {
+    "job_id": JOB_ID,
+    "status": "completed",
+    "progress": 100,
+    "message": "Text removed",
+    "result_url": f"http://localhost:8750/files/users/local/jobs/{JOB_ID}/result/0/holiday.mp4?expires=…&signature=…",
+    "output_url": f"http://localhost:8750/files/users/local/jobs/{JOB_ID}/result/0/holiday.mp4?expires=…&signature=…",
+    "created_at": "2025-12-01T10:30:00.000Z",
+    "updated_at": "2025-12-01T10:31:12.500Z",
+    "completed_at": "2025-12-01T10:31:12.500Z",
+    "error": None,
+    "original_filename": "holiday.mp4",
+    "display_name": None,
+    "pipeline": "remove-text",
+    "estimated_credits": None,
+    "actual_credits_used": None,
+    "metadata": {},
+}
+STEP = {"id": "clean", "title": "Removing text", "status": "completed", "progress": 100, "message": None, "attempt": 1}
+JOB_WITH_STEPS = JOB | {"steps": [STEP]}
+
+_PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
+    400: (
+        "invalid_input",
+        "The request is not valid",
+        "params.regions[0].width: Expected `float` > 0.0",
+        [{"field": "params.regions[0].width", "message": "Expected `float` > 0.0", "code": "invalid"}],
+    ),
+    403: ("bad_link", "Forbidden", "This link is not valid, or has expired.", []),
+    404: ("not_found", "Not found", f"There is no job {JOB_ID}.", []),
+    409: ("conflict", "The state does not allow this", "This job is processing; cancel it first.", []),
+    413: (
+        "too_large",
+        "The file is too large",
+        "The file is larger than 2048 MB.",
+        [{"field": "file", "message": "at most 2048 MB", "code": "too_large"}],
+    ),
+    415: ("unsupported_media", "This is not a video", "notes.mp4 is a text file.", []),
+    416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The file has 1024 bytes.", []),
+    422: ("unreadable_media", "The video cannot be read", "clip.mp4 ends in the middle.", []),
+    503: ("unavailable", "Not available now", "The database does not answer.", []),
+    507: ("disk_full", "The disk is full", "The disk has 12 MiB left.", []),
+}
+
+
+def _file(description: str) -> ResponseSpec:
+    return ResponseSpec(bytes, generate_examples=False, description=description, media_type="application/octet-stream")
+
+
+FILES = {
+    200: _file("The file, under its own media type"),
+    206: _file("The range of it that was asked for"),
+    304: ResponseSpec(None, description="Not changed since"),
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The errors of a route, each with an example."""
+    return {status: _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> ResponseSpec:
+    code, title, detail, errors = _PROBLEMS[status]
+    value = {
+        "type": f"urn:vtid:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "errors": errors,
+        "request_id": "5f2b0c9e7d1a4c3f",
+    }
+    return ResponseSpec(
+        ProblemView,
+        generate_examples=False,
+        description=HTTPStatus(status).phrase,
+        media_type=MEDIA_TYPE,
+        examples=[Example(value=value)],
+    )
+
+
+def answer(type_: Any, example: Any, description: str) -> ResponseSpec:
+    """What a route answers when all is well."""
+    return ResponseSpec(type_, generate_examples=False, description=description, examples=[Example(value=example)])
+
+
+def operation(
+    *,
+    query: type[Struct] | None = None,
+    headers: dict[str, str] | None = None,
+    body: dict[str, dict[str, Any]] | None = None,
+) -> type[Operation]:
+    """An `operation_class` that describes what a route reads by itself.
+
+    Args:
+        query: a Struct with a field for each parameter.
+        headers: name to description.
+        body: media type to schema.
+    """
+    parameters = [*_query(query), *_headers(headers or {})]
+    content = {kind: OpenAPIMediaType(schema=schema) for kind, schema in (body or {}).items()}  # type: ignore[arg-type]
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            self.parameters = [*(self.parameters or []), *parameters] or None
+            self.request_body = RequestBody(content=content, required=True) if content else None
+
+    return Described
+
+
+def _query(type_: type[Struct] | None) -> list[Parameter]:
+    properties = schema(type_)["properties"] if type_ else {}
+    return [
+        Parameter(name=name, param_in="query", description=about.get("description"), required=False, schema=about)
+        for name, about in properties.items()
+    ]
+
+
+def _headers(headers: dict[str, str]) -> list[Parameter]:
+    text = Schema(type=OpenAPIType.STRING)
+    return [
+        Parameter(name=name, param_in="header", description=about, required=False, schema=text)
+        for name, about in headers.items()
+    ]
+
+
+def form(fields: type[Struct], **files: str) -> dict[str, Any]:
+    """The schema of a multipart form: its fields, and its files with a description each."""
+    about = schema(fields)
+    binary = {name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()}
+    return about | {"properties": binary | about["properties"], "required": [*files, *about.get("required", [])]}
+
+
+def schema(type_: type[Struct]) -> dict[str, Any]:
+    """The JSON Schema of a Struct, in one piece."""
+    whole = msgspec.json.schema(type_)
+    found: dict[str, Any] = _inlined({"$ref": whole["$ref"]}, whole["$defs"])
+    return found
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in node.items()}

@@ -1,0 +1,188 @@
+"""The ways in: uploads and known files become jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.params import HeaderParameter
+from msgspec import Struct
+
+from vtid.app import App
+from vtid.engine.intake import Draft
+from vtid.errors import InvalidInput, NotFound, Problem
+from vtid.web import openapi, reading
+from vtid.web.errors import HttpError
+from vtid.web.given import Core, User
+from vtid.web.routes.jobs import ROOT, TAGS, view
+from vtid.web.schemas import JobView, PlainFields, SubmitFields, SubmitJson
+from vtid.web.uploads import Form, receive
+
+SOURCES = {"file": "video"}
+TEXT_REMOVAL = "remove-text"
+AnyRequest = Request[Any, Any, Any]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="A repeat with the same key gives the first answer, with `Idempotency-Replayed: true`.",
+    ),
+]
+ANSWERS = {
+    202: openapi.answer(JobView, openapi.JOB_WITH_STEPS | {"status": "queued", "progress": 0}, "Taken in"),
+    **openapi.problems(400, 404, 409, 413, 415, 422, 503, 507),
+}
+
+
+class Wish(Struct, frozen=True):
+    """What a request asks for, beside its files."""
+
+    pipeline: str
+    params: dict[str, Any]
+    display_name: str | None
+    digest: str
+    """Of the whole request."""
+
+
+@post(
+    f"{ROOT}/submit",
+    tags=TAGS,
+    status_code=202,
+    summary="Submit a job",
+    responses=ANSWERS,
+    operation_class=openapi.operation(
+        body={
+            "multipart/form-data": openapi.form(SubmitFields, file="The video."),
+            "application/json": openapi.schema(SubmitJson),
+        }
+    ),
+)
+async def submit(
+    core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
+) -> Response[JobView]:
+    """Make a job of an uploaded video (multipart), or of one that came in before (JSON with its `asset_id`)."""
+    async with core.intake.draft(user_id) as draft:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+            wish = await _from_json(core, request, draft)
+        else:
+            wish = await _from_form(core, request, draft, None)
+        return await _accept(core, request, draft, wish, idempotency_key)
+
+
+@post(
+    "/api/v1/upload-and-process",
+    tags=TAGS,
+    status_code=202,
+    summary="Remove text from a video",
+    responses=ANSWERS,
+    operation_class=openapi.operation(body={"multipart/form-data": openapi.form(PlainFields, file="The video.")}),
+)
+async def upload_and_process(
+    core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
+) -> Response[JobView]:
+    """Upload a video and have its text removed, with defaults everywhere."""
+    async with core.intake.draft(user_id) as draft:
+        wish = await _from_form(core, request, draft, TEXT_REMOVAL)
+        return await _accept(core, request, draft, wish, idempotency_key)
+
+
+async def _accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: str | None) -> Response[JobView]:
+    """202 with the job: a new one, or the one that the first request with this key made."""
+    async with _reserved(core, draft.user_id, key, wish.digest) as first:
+        job = (
+            await core.jobs.get(first, draft.user_id)
+            if first
+            else await draft.submit(
+                pipeline=wish.pipeline, params=wish.params, display_name=wish.display_name, idempotency_key=key
+            )
+        )
+    headers = {"Location": f"{ROOT}/{job.id}"} | ({"Idempotency-Replayed": "true"} if first else {})
+    return Response(await view(core, request, job), status_code=202, headers=headers)
+
+
+@asynccontextmanager
+async def _reserved(core: App, user_id: str, key: str | None, digest: str) -> AsyncIterator[str | None]:
+    """Hold an idempotency key while a job is made; yields the id of the job that the first request made."""
+    if key is None:
+        yield None
+        return
+    try:
+        first = await core.jobs.reserve(user_id, key, digest)
+    except InvalidInput as error:
+        raise HttpError(422, "idempotency_key_reused", error.message) from error
+    try:
+        yield first
+    except BaseException:
+        await core.jobs.forget(user_id, key)
+        raise
+
+
+async def _from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str | None) -> Wish:
+    """Files into the draft, fields into a wish; with `pipeline` None, a field names it.
+
+    Raises:
+        InvalidInput: with every complaint.
+    """
+    form = await receive(request, draft, SOURCES, core.config.server.max_upload_mb << 20)
+    problems = form.problems + _missing(form)
+    fields: type[PlainFields | SubmitFields] = PlainFields if pipeline else SubmitFields
+    given = reading.convert(form.fields, fields, problems)
+    params = reading.parse_object(form.fields.get("params") or "{}", "params", problems)
+    name = pipeline or form.fields.get("pipeline", "")
+    _check(core, name, problems)
+    assert given is not None
+    return Wish(name, params, given.display_name or None, _digest(request, form.digest))
+
+
+def _missing(form: Form) -> list[Problem]:
+    complained = {p.field for p in form.problems}
+    return [
+        Problem(name, f"is missing; send the video as the form field `{name}`", "missing")
+        for name in SOURCES
+        if name not in form.files and name not in complained
+    ]
+
+
+async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
+    """The same from a JSON body that names a file which came in before."""
+    raw, problems = await reading.json_object(request), list[Problem]()
+    given = reading.convert(raw, SubmitJson, problems)
+    if raw.get("video_url") is not None:
+        message = "fetching from a URL is not built yet; upload the file as multipart/form-data"
+        problems.append(Problem("video_url", message, "not_supported"))
+    elif raw.get("asset_id") is None:
+        problems.append(Problem("asset_id", "is missing: which file?", "missing"))
+    _check(core, str(raw.get("pipeline") or ""), problems)
+    assert given is not None
+    assert given.asset_id is not None
+    draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
+    content = msgspec.json.encode(raw, order="deterministic").decode()
+    return Wish(given.pipeline, given.params, given.display_name, _digest(request, content))
+
+
+def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
+    """Raise what was found, and whether there is no such pipeline, together."""
+    try:
+        if pipeline:
+            core.pipelines.record(pipeline)
+    except NotFound as error:
+        problem = Problem("pipeline", error.message, "unknown")
+        if not problems:
+            raise NotFound(error.message, problems=[problem]) from error
+        problems.append(problem)
+    if problems:
+        raise InvalidInput(str(problems[0]), problems=problems)
+
+
+def _digest(request: AnyRequest, content: str) -> str:
+    """What makes a repeat a repeat: the same content to the same route."""
+    return hashlib.sha256(f"{request.url.path.rstrip('/')}\n{content}".encode()).hexdigest()
+
+
+handlers = (submit, upload_and_process)
