@@ -23,9 +23,11 @@ test-quick: setup ## Run the tests that take no more than moments
 	@$(BIN)/python -m pytest -m "not slow"
 
 lint: setup ## Style and types: ruff and mypy
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@failed=0; \
+	$(BIN)/ruff check || failed=1; \
+	$(BIN)/ruff format --check || failed=1; \
+	$(BIN)/mypy || failed=1; \
+	exit $$failed
 
 format: setup ## Have ruff format and mend what it can
 	@$(BIN)/ruff check --fix --quiet || true

@@ -54,6 +54,8 @@ OWNERS = {
 """One place for each library that everything could come to lean on: a change of library is a change there."""
 
 MOST_LINES = 400
+
+
 class Source(NamedTuple):
     """A module: its path from the root of the repository, and its text."""
 
