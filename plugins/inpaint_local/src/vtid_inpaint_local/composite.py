@@ -18,9 +18,10 @@ import numpy as np
 from vtid.sdk import Box, Frame
 
 from . import tuning
-from .arrays import Pixels
+from .arrays import Mask, Pixels
 from .events import Event, Findings
 from .plates import Filled, Plate, hole_at, plates_of
+from .veil import lift
 from .zones import Zones
 
 
@@ -94,8 +95,22 @@ class Composite:
         self._window.append((number, frame))
         for plate in takewhile(lambda p: p.first - tuning.LOOK <= number, self._plates):
             if plate.needs(number):
-                hole = hole_at(number, frame.time_s, plate.box, self._events_at(number), self._zones)
-                plate.add(number, crop(frame, plate.box), hole)
+                events = self._events_at(number)
+                hole = hole_at(number, frame.time_s, plate.box, events, self._zones)
+                pixels = crop(frame, plate.box)
+                plate.add(number, pixels, hole, self._lift(number, frame.time_s, pixels, plate.box, events))
+
+    def _lift(self, number: int, time_s: float, pixels: Pixels, box: Box, events: list[Event]) -> Mask | None:
+        """Take veils off the crop, but where something must stay: what was changed, None where nothing was."""
+        if not any(e.veil is not None for e in events):
+            return None
+        before = pixels.copy()
+        changed = lift(pixels, number, box, events)
+        allowed = changed.copy()
+        self._zones.limit(allowed, box, time_s)
+        kept = changed & ~allowed
+        pixels[kept] = before[kept]
+        return allowed if allowed.any() else None
 
     def _events_at(self, number: int) -> list[Event]:
         """Events that cover the frame."""

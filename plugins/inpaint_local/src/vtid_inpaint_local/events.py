@@ -8,6 +8,26 @@ from msgspec import Struct
 from vtid.sdk import Box
 
 from .arrays import Mask
+from .geometry import union
+
+
+class Veil(Struct):
+    """A half-transparent layer: picture = (1 - opacity) × behind + opacity × colour."""
+
+    box: Box
+    """Where it lies, in the coded picture."""
+    start: int
+    """First frame that it covers at full strength."""
+    end: int
+    """One past the last."""
+    alpha: float
+    """Its greatest opacity."""
+    colour: tuple[float, float, float]
+    """Y, U, V on the 8-bit scale."""
+    matte: bytes = b""
+    """Shares of `alpha`, a byte per pixel of the box, deflated; empty: the same everywhere."""
+    alone: bool = False
+    """The text itself is the layer: taken off, it leaves nothing to fill."""
 
 
 class Event(Struct):
@@ -29,6 +49,14 @@ class Event(Struct):
     score: float = 0.0
     erasure: bool = False
     """A region that the user drew: all of it goes, and text regions do not limit it."""
+
+    veil: Veil | None = None
+    """What lies half-transparent under the text, or is the text."""
+
+    @property
+    def reach(self) -> Box:
+        """All that may be painted for it."""
+        return self.mask_box if self.veil is None else union([self.mask_box, self.veil.box])
 
     @property
     def mask(self) -> Mask:

@@ -32,9 +32,16 @@ Mapper = Callable[[Callable[[int], object], Iterable[int]], None]
 class Patch:
     """One frame's crop: what is known of it, and what is computed from it once."""
 
-    def __init__(self, pixels: Pixels, hole: Mask) -> None:
-        """Args: pixels: H×W×3 Y, U, V, uint8 or uint16 with 8 bits of fraction. hole: what is unknown."""
+    def __init__(self, pixels: Pixels, hole: Mask, changed: Mask | None = None) -> None:
+        """One crop.
+
+        Args:
+            pixels: H×W×3 Y, U, V, uint8 or uint16 with 8 bits of fraction.
+            hole: what is unknown.
+            changed: what is known but not as it was, because a veil was taken off.
+        """
         self.pixels = pixels
+        self.changed = changed
         self.hole = hole
         self.any = bool(hole.any())
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * tuning.RING_PX + 1,) * 2)

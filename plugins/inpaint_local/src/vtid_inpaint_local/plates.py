@@ -11,9 +11,10 @@ from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Floats, Mask, Pixels
-from .events import Event
+from .events import Event, Veil
 from .fill import Filler, Mapper, Patch
 from .geometry import area, even, grow, meet, shift, union
+from .veil import rim
 from .zones import Zones
 
 
@@ -34,7 +35,7 @@ class Plate:
         self.first = min(e.start for e in events)
         self.last = max(e.end for e in events)
         share = max(tuning.CROP_PAD[0], tuning.CROP_PAD[1] * height)
-        hole = union([e.mask_box for e in events])
+        hole = union([e.reach for e in events])
         self.box: Box = even(grow(hole, share, share, width, height), width, height)
         self._filler = Filler(cuts)
         self._patches: dict[int, Patch] = {}
@@ -43,22 +44,25 @@ class Plate:
         """Whether that frame's crop can be a source or is to be filled."""
         return self.first - tuning.LOOK <= number < self.last + tuning.LOOK
 
-    def add(self, number: int, pixels: Pixels, hole: Mask) -> None:
-        """That frame's crop, and what is text in it: of this plate's events and of all others."""
-        self._patches[number] = Patch(pixels, hole)
+    def add(self, number: int, pixels: Pixels, hole: Mask, changed: Mask | None = None) -> None:
+        """That frame's crop, what is text in it (of this plate's events and of all others), and what was unveiled."""
+        self._patches[number] = Patch(pixels, hole, changed)
 
     def fill(self, first: int, last: int, run: Mapper) -> list[Filled]:
         """Fill these frames; may run beside `add`."""
         patches = dict(self._patches)
         lo, hi = max(first, self.first), min(last, self.last)
         filled = self._filler.fill(patches, lo, hi, run) if lo < hi else {}
-        out = []
-        for number, pixels in filled.items():
-            patch = patches[number]
-            x0, y0, x1, y1 = patch.span
-            box = shift(patch.span, self.box[0], self.box[1])
-            out.append(Filled(number, box, pixels, patch.hole[y0:y1, x0:x1]))
-        return out
+        out = [self._part(n, patches[n], patches[n].hole, pixels) for n, pixels in filled.items()]
+        unveiled = [(n, patches[n]) for n in range(lo, hi) if patches[n].changed is not None]
+        return out + [self._part(n, p, p.changed & ~p.hole) for n, p in unveiled if p.changed is not None]
+
+    def _part(self, number: int, patch: Patch, mask: Mask, pixels: Floats | None = None) -> Filled:
+        """What is painted of one patch: the filled pixels of its span, or the whole crop as it is."""
+        if pixels is None:
+            return Filled(number, self.box, patch.values, mask)
+        x0, y0, x1, y1 = patch.span
+        return Filled(number, shift(patch.span, self.box[0], self.box[1]), pixels, mask[y0:y1, x0:x1])
 
     def forget(self, last: int) -> None:
         """Everything before `last` has been filled: let go of what is too old to be a source for what follows.
@@ -78,6 +82,10 @@ def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones
         for event in events:
             if event.erasure is text or not event.start <= number < event.end:
                 continue
+            if event.veil is not None:
+                part |= _veil_hole(event.veil, number, box)
+                if event.veil.alone and event.veil.start <= number < event.veil.end:
+                    continue
             x0, y0, x1, y1 = meet(event.mask_box, box)
             if x1 <= x0 or y1 <= y0:
                 continue
@@ -89,6 +97,13 @@ def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones
             zones.limit(part, box, time_s, text=text)
             hole |= part
     return hole
+
+
+def _veil_hole(veil: Veil, number: int, box: Box) -> Mask:
+    """What of a caption box algebra does not bring back: its edge, and all of it while it comes and goes."""
+    if veil.alone:
+        return np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    return rim(veil, box, tuning.BOX_RIM, filled=not veil.start <= number < veil.end)
 
 
 def plates_of(events: Sequence[Event], width: int, height: int, cuts: set[int]) -> list[Plate]:
@@ -103,4 +118,4 @@ def plates_of(events: Sequence[Event], width: int, height: int, cuts: set[int]) 
 
 
 def _touch(a: Event, b: Event) -> bool:
-    return max(a.start, b.start) < min(a.end, b.end) and area(meet(a.mask_box, b.mask_box)) > 0
+    return max(a.start, b.start) < min(a.end, b.end) and area(meet(a.reach, b.reach)) > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from vtid.sdk import Box, Frame
 
 from . import tuning
 from .arrays import Pixels
+from .caption import Panel, panel, settle
 from .detect import Detector, Found, boxes_of, look_closely, plausible
 from .events import Event, Findings, erasure
 from .geometry import Turn, cover, grow, shift, text_height, union
@@ -39,6 +40,7 @@ class Scan:
         self._tracks: list[Track] = []
         self._next_look = rate.sample // 4
         self._last_look = -1
+        self._panels: list[tuple[Event, Panel]] = []
         self.found = Findings([], set(), [])
 
     def feed(self, frame: Frame) -> None:
@@ -68,6 +70,7 @@ class Scan:
             self._close(track)
         self.found.cuts = self._cuts.found()
         self.found.events = together(merge(self.found.events))
+        settle([(e, p) for e, p in self._panels if e in self.found.events])
         self._add_erasures()
         self.found.events.sort(key=lambda e: (e.start, e.box))
         return self.found
@@ -137,13 +140,15 @@ class Scan:
         if self._known(coded, found.score):
             return
         size = text_height(coded)
-        pad_x, pad_y = (p * size + 4 for p in tuning.MASK_PAD)
-        if self._turn.rotation % 180:
-            pad_x, pad_y = pad_y, pad_x
-        wide = grow(coded, pad_x, pad_y, frame.width, frame.height)
-        track = Track(coded, wide, number=number, ring=self._ring, rate=self._rate, score=found.score)
+        wide, view = (self._around(coded, [p * size + 4 for p in pads]) for pads in (tuning.MASK_PAD, tuning.VIEW_PAD))
+        track = Track(coded, wide, view, number=number, ring=self._ring, rate=self._rate, score=found.score)
         if track.template.usable:
             self._tracks.append(track)
+
+    def _around(self, box: Box, pads: Sequence[float]) -> Box:
+        """A box with margins along and across the lines as shown."""
+        along, across = pads[::-1] if self._turn.rotation % 180 else pads
+        return grow(box, along, across, self._turn.width, self._turn.height)
 
     # --- deciding ---------------------------------------------------------------------------------------------------
 
@@ -153,13 +158,24 @@ class Scan:
         if not track.static:
             self.found.moving += 1
             return
-        middle = np.median(np.stack(track.samples), 0).astype(np.uint8)
+        every = -(-len(track.samples) // tuning.SAMPLES[0])
+        samples = track.over(track.wide, track.samples[::every])
+        middle = np.median(np.stack(samples), 0).astype(np.uint8)
         if not self._is_text(track, event, middle):
             self.found.doubtful += 1
             return
         inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
-        event.mask = stroke_mask(track.samples, inner, [(e.outside, e.inside) for e in track.edges])
+        edges = [track.over(track.wide, e) for e in track.edges]
+        event.mask = stroke_mask(samples, inner, [(outside, inside) for outside, inside in edges])
         self.found.events.append(event)
+        self._look_behind(track, event)
+
+    def _look_behind(self, track: Track, event: Event) -> None:
+        """Whether there is a caption box around it."""
+        corner = track.view[:2]
+        found = panel(track.samples, shift(event.box, -corner[0], -corner[1]), track.edges)
+        if found is not None:
+            self._panels.append((event, found._replace(box=shift(found.box, *corner))))
 
     def _is_text(self, track: Track, event: Event, middle: Pixels) -> bool:
         """Read it; in scripts that the reader does not know, go by how steadily it was seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from vtid.sdk import Box, Frame
 from . import tuning
 from .arrays import Pixels
 from .events import Event
+from .geometry import area, shift
 from .presence import Template, fade_length, walk
 
 
@@ -73,12 +74,13 @@ class Edge(NamedTuple):
 class Track:
     """A box in which text was seen, while it lasts."""
 
-    def __init__(self, box: Box, wide: Box, *, number: int, ring: Ring, rate: Rate, score: float) -> None:
+    def __init__(self, box: Box, wide: Box, view: Box, *, number: int, ring: Ring, rate: Rate, score: float) -> None:
         """Looks back at once.
 
         Args:
             box: of the text.
             wide: the box in which its strokes, outline and shadow are looked for.
+            view: the box in which a caption box around it is looked for.
             number: the frame in which it was seen; the newest in the ring.
             ring: the last frames.
             rate: lengths in frames.
@@ -86,11 +88,13 @@ class Track:
         """
         frame = ring.get(number)
         assert frame is not None
-        self.box, self.wide, self.seen = box, wide, number
+        self.box, self.wide, self.view, self.seen = box, wide, view, number
         self._rate = rate
         self.template = Template(frame.luma(box))
         self.hits, self.looks, self.scores = 1, 1, [score]
         self.samples: list[Pixels] = []
+        few, many = tuning.SAMPLES
+        self._most = int(np.clip(tuning.SAMPLE_BYTES // max(1, 3 * area(view)), few, many))
         self._stride = max(1, rate.sample // 4)
         self._misses: list[float] = []
         self._amplitude = 1.0
@@ -114,14 +118,14 @@ class Track:
     def _edge(self, ring: Ring, outside: int, inside: int) -> None:
         out, in_ = ring.get(outside), ring.get(inside)
         if out is not None and in_ is not None:
-            self.edges.append(Edge(crop8(out, self.wide), crop8(in_, self.wide)))
+            self.edges.append(Edge(crop8(out, self.view), crop8(in_, self.view)))
 
     def _sample(self, frame: Frame, number: int, *, spaced: bool = True) -> None:
         """Keep a crop for the mask; when there are too many, every other goes and the next come half as often."""
         if spaced and (number - self.seen) % self._stride:
             return
-        self.samples.append(crop8(frame, self.wide))
-        if len(self.samples) > tuning.SAMPLES:
+        self.samples.append(crop8(frame, self.view))
+        if len(self.samples) > self._most:
             self.samples = self.samples[::2]
             self._stride *= 2
 
@@ -154,6 +158,11 @@ class Track:
         self.samples.clear()
         self.edges.clear()
         self.core_start, self.start = self._look_back(ring)
+
+    def over(self, box: Box, crops: Sequence[Pixels]) -> list[Pixels]:
+        """Of crops over `view`, the part over a box within it."""
+        x0, y0, x1, y1 = shift(box, -self.view[0], -self.view[1])
+        return [crop[y0:y1, x0:x1] for crop in crops]
 
     def close(self, ring: Ring) -> int:
         """One past the last frame that shows any of it."""

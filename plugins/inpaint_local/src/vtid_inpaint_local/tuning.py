@@ -51,8 +51,13 @@ FADE_FIRST = 0.3
 """The same for a fade's first frame: another text in the same place leaves an amplitude of 0.2."""
 GROWN = 1.2
 """Amplitude that says that the text was found while still fading in."""
-SAMPLES = 15
-"""Crops kept per text for its mask: the temporal median of 15 hides most backgrounds."""
+SAMPLES = (15, 60)
+"""Crops kept per text: the temporal median of 15 hides most backgrounds; marks, which are small, get more, …"""
+SAMPLE_BYTES = 6 << 20
+"""… as many as go into this."""
+VIEW_PAD = (1.8, 2.2)
+"""Text heights left and right, above and below the box, in which a caption box is looked for: the box around two lines
+reaches so far beyond one of them."""
 
 # --- accept: is it text -----------------------------------------------------------------------------------------------
 
@@ -90,6 +95,34 @@ CHANGED = 4.0
 """Levels beyond that by which a pixel of the text changes at least; shadows change little."""
 MARGIN_TEXT_PX = 18.0
 """One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
+
+# --- caption: the box behind ------------------------------------------------------------------------------------------
+
+BOX_INSIDE = 0.15
+"""Text heights by which the detector's box may reach beyond the caption box."""
+BOX_STEP = 3.0
+"""Luma levels by which the temporal mean steps at the box's edges at least."""
+BOX_STRAIGHT = 0.75
+"""Share of an edge's pixels that step the same way."""
+BOX_APART = 3
+"""Pixels to both sides of an edge at which the picture is compared; compression mixes what is nearer."""
+BOX_ALONG = 9
+"""Pixels along an edge that are averaged for the comparison."""
+BOX_PAIRS = 500
+"""Comparisons kept per caption and kind."""
+BOX_CLEAR = (0.12, 0.93)
+"""Share of the background that shows through, for a box to be one and not to be opaque."""
+BOX_ALIKE = 0.6
+"""Correlation across the edges; beside a sign in the scene there is none."""
+BOX_CONTRAST = 6.0
+"""Levels by which the background varies at least, else the slope means nothing."""
+BOX_OFF = 7.0
+"""Levels (median) within which a film's style must explain a caption's edges."""
+BLACK = (16.0, 128.0, 128.0)
+BLACK_NEAR = (10.0, 6.0, 6.0)
+"""Y, U, V of the colour that nearly all caption boxes have, and how near an estimate must be to mean it."""
+BOX_RIM = 2
+"""Pixels to both sides of the box's edge that are filled, not computed."""
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,159 @@
+"""Half-transparent layers: caption boxes found, measured and taken off; on plain arrays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from vtid.sdk import Coordinates, Region, RegionType
+from vtid_inpaint_local.caption import fit, panel, rectangle, settle
+from vtid_inpaint_local.composite import Composite
+from vtid_inpaint_local.events import Event, Veil
+from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.scan import Scan
+from vtid_inpaint_local.track import Rate
+from vtid_inpaint_local.veil import lift, matte_of, packed_matte, rim
+from vtid_inpaint_local.zones import Zones
+
+from .conftest import ArrayFrame, burn, letters, text_box
+from .conftest import pan as fine_pan
+from .test_parts import Seer
+
+BOX = (44, 96, 236, 148)
+CLEAR = 0.45
+
+
+def pan(count, **more):
+    """Without the finest grain: a box's edges are judged by what is alike a few pixels apart."""
+    return [cv2.GaussianBlur(p, (0, 0), 2.0) for p in fine_pan(count, **more)]
+
+
+def behind_glass(pixels, colour=(16, 128, 128), box=BOX):
+    """A caption box over a picture."""
+    x0, y0, x1, y1 = box
+    out = pixels.astype(np.float32)
+    out[y0:y1, x0:x1] = CLEAR * out[y0:y1, x0:x1] + (1 - CLEAR) * np.array(colour)
+    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+
+
+def scanned(film, regions=()):
+    turn = Turn(0, 320, 160)
+    scan = Scan(Seer(), turn, Zones(list(regions), turn), Rate.of(25, 320 * 240, 0.4), 736)
+    for i, pixels in enumerate(film):
+        scan.feed(ArrayFrame(pixels, i))
+    return scan.finish()
+
+
+def captioned(count, start, end, **more):
+    clean = pan(count, speed=2.0)
+    return clean, [burn(behind_glass(p, **more)) if start <= i < end else p for i, p in enumerate(clean)]
+
+
+@pytest.mark.parametrize("colour", [(16, 128, 128), (60, 150, 110), (235, 128, 128)])
+def test_a_caption_box_is_found_to_the_pixel_and_measured(colour):
+    samples = [burn(behind_glass(p, colour)) for p in pan(60, speed=3.0)[::4]]
+    found = panel(samples, text_box(), [])
+    assert found is not None
+    assert found.box == BOX
+    seen = fit(found.pairs)
+    assert seen.likely
+    assert seen.k == pytest.approx(CLEAR, abs=0.04)
+    assert seen.c / (1 - seen.k) == pytest.approx(colour, abs=12)
+
+
+@pytest.mark.parametrize("speed", [0.0, 2.0])
+def test_text_without_a_box_has_none(speed):
+    event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"")
+    found = panel([burn(p) for p in pan(60, speed=speed)[::4]], text_box(), [])
+    settle([(event, found)] if found else [])
+    assert event.veil is None
+
+
+def test_an_opaque_sign_is_no_caption_box():
+    x0, y0, x1, y1 = BOX
+    samples = pan(60, speed=3.0)[::4]
+    for sample in samples:
+        sample[y0:y1, x0:x1] = (40, 128, 128)
+    event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"")
+    found = panel([burn(s) for s in samples], text_box(), [])
+    assert found is not None
+    settle([(event, found)])
+    assert event.veil is None
+
+
+def test_edges_must_stand_on_all_four_sides():
+    mean = np.full((160, 320), 120, np.float32)
+    mean[96:148] = 60  # a band: no left, no right
+    assert rectangle(mean, text_box()) is None
+    mean[:, :44], mean[:, 236:] = 120, 120
+    found = rectangle(mean, text_box())
+    assert found is not None
+    assert found[0] == BOX
+
+
+def test_styles_are_pooled_and_a_flat_caption_borrows_the_film_s():
+    rich = panel([burn(behind_glass(p)) for p in pan(60, speed=3.0)[::4]], text_box(), [])
+    flat = panel([burn(behind_glass(np.full_like(p, 120))) for p in pan(8)], text_box(), [])
+    assert rich is not None
+    assert flat is not None
+    assert not fit(flat.pairs).likely
+    events = [Event(text_box(), i, i + 60, i, i + 60, (0, 0, 320, 160), b"") for i in (0, 100)]
+    settle(list(zip(events, (rich, flat), strict=True)))
+    assert [e.veil and (e.veil.start, e.veil.end) for e in events] == [(0, 60), (100, 160)]
+
+
+def test_behind_a_caption_box_the_picture_itself_comes_back():
+    clean, film = captioned(60, 12, 50)
+    found = scanned(film)
+    (event,) = found.events
+    assert event.veil is not None
+    assert event.veil.box == BOX
+    edit = Composite(found, Zones([], Turn(0, 320, 160)), 320, 160)
+    out = [f.pixels for f in edit(ArrayFrame(p.copy(), i) for i, p in enumerate(film))]
+    x0, y0, x1, y1 = BOX
+    letter = letters()[1][y0:y1, x0:x1] > 0
+    for i in range(15, 47):
+        off = np.abs(out[i].astype(int) - clean[i])[y0:y1, x0:x1]
+        assert off[~letter].mean() < 4
+        assert np.array_equal(
+            np.delete(out[i], np.s_[y0 - 3 : y1 + 3], 0), np.delete(clean[i], np.s_[y0 - 3 : y1 + 3], 0)
+        )
+    assert all(np.array_equal(out[i], film[i]) for i in (*range(12), *range(50, 60)))
+
+
+def test_protection_keeps_its_part_of_the_box():
+    _, film = captioned(60, 12, 50)
+    keep = Region(RegionType("protection"), Coordinates(0, 0, 0.3, 1), 0.0, None)
+    found = scanned(film, [keep])
+    edit = Composite(found, Zones([keep], Turn(0, 320, 160)), 320, 160)
+    out = [f.pixels for f in edit(ArrayFrame(p.copy(), i) for i, p in enumerate(film))]
+    assert np.array_equal(out[30][:, :96], film[30][:, :96])
+    assert not np.array_equal(out[30], film[30])
+
+
+def test_overlapping_veils_are_taken_off_once_and_only_in_their_time():
+    veil = Veil(BOX, 5, 9, 1 - CLEAR, (16, 128, 128))
+    two = [Event(text_box(), 0, 10, 5, 9, (0, 0, 320, 160), b"", veil=veil) for _ in range(2)]
+    clean = pan(1)[0]
+    for dtype, scale in ((np.uint8, 1), (np.uint16, 256)):
+        pixels = (behind_glass(clean).astype(np.float32) * scale).astype(dtype)
+        before = pixels.copy()
+        assert not lift(pixels, 4, (0, 0, 320, 160), two).any()
+        assert np.array_equal(pixels, before)
+        changed = lift(pixels, 5, (0, 0, 320, 160), two)
+        assert changed.sum() == (BOX[2] - BOX[0]) * (BOX[3] - BOX[1])
+        assert np.abs(pixels.astype(int) // scale - clean).max() <= 3
+
+
+def test_rim_and_matte():
+    veil = Veil(BOX, 0, 1, 0.5, (16, 128, 128))
+    edge = rim(veil, (20, 80, 300, 160), 2, filled=False)
+    assert edge[96 - 80, 100]
+    assert edge[96 - 80 - 2, 100]
+    assert not edge[96 - 80 - 3, 100]
+    assert not edge[96 - 80 + 2, 100]
+    assert rim(veil, (20, 80, 300, 160), 2, filled=True)[120 - 80, 100]
+    shares = np.linspace(0, 1, 12 * 5, dtype=np.float32).reshape(5, 12)
+    back = matte_of(Veil((0, 0, 12, 5), 0, 1, 0.6, (235, 128, 128), packed_matte(shares)))
+    assert back == pytest.approx(0.6 * shares, abs=0.002)
