@@ -51,7 +51,7 @@ class Daemon:
         values |= {k.replace("__", "."): v for k, v in settings.items()}
         self.config.write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()))
         self.process: subprocess.Popen[bytes]
-        self.http: httpx.Client
+        self.http = httpx.Client()
 
     def __enter__(self) -> Daemon:
         self.start()
@@ -68,6 +68,7 @@ class Daemon:
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
         url = wait_until(self._address, 30)
+        self.http.close()
         self.http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
     def ready(self) -> None:

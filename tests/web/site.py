@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tests.conftest import LAB, wait_until
 from vtid import config as vtid_config
 from vtid.app import App
 from vtid.config import Config
+from vtid.daemon import _bind
 from vtid.db.rows import emit
 from vtid.engine.bridge import Bridge
 from vtid.web import create_app
@@ -62,7 +62,9 @@ class Site:
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(**{"base_url": self.url, "trust_env": False, "timeout": 30} | options)
 
-    def submit(self, clip: Path | bytes, pipeline: str = "copy", *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    def submit(
+        self, clip: Path | bytes, pipeline: str = "copy", *, headers: dict[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
         data = {"pipeline": pipeline} | {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
         content = clip if isinstance(clip, bytes) else clip.read_bytes()
         return self.http.post(f"{API}/submit", files={"file": ("clip.mp4", content)}, data=data, headers=headers)
@@ -93,7 +95,9 @@ class Site:
 
 
 @contextmanager
-def serving(folder: Path, *, workers: bool, pipelines: dict[str, str] | None = None, heartbeat_s: float = 15.0, **settings: Any) -> Iterator[Site]:
+def serving(
+    folder: Path, *, workers: bool, pipelines: dict[str, str] | None = None, heartbeat_s: float = 15.0, **settings: Any
+) -> Iterator[Site]:
     """Serve from a folder for the length of the block."""
     config = configure(folder, pipelines or PIPELINES, **settings)
     app, bridge = App(config), Bridge()
@@ -127,19 +131,25 @@ def configure(folder: Path, pipelines: dict[str, str], **settings: Any) -> Confi
         "server.drain_seconds": 0.0,
         "retry.base_seconds": 0.05,
     }
-    return vtid_config.load(folder / "no.toml", {}, overrides=values | {k.replace("__", "."): v for k, v in settings.items()})
+    return vtid_config.load(
+        folder / "no.toml", {}, overrides=values | {k.replace("__", "."): v for k, v in settings.items()}
+    )
 
 
 @contextmanager
 def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, str]]:
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = _bind("127.0.0.1", 0)
     made: list[Any] = []
     failed: list[BaseException] = []
 
     async def main() -> None:
         core = App(config)
         web = create_app(core, EventFeed(core.jobs, heartbeat_s))
-        server = uvicorn.Server(uvicorn.Config(web, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                web, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
+            )
+        )
         made.append((core, web, server))
         await server.serve(sockets=[sock])
         await core.close()
@@ -147,7 +157,7 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
     def run() -> None:
         try:
             asyncio.run(main())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the site
             failed.append(error)
 
     thread = threading.Thread(target=run, name="site")
@@ -156,7 +166,7 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
         wait_until(lambda: failed or (made and made[0][2].started))
         if failed:
             raise failed[0]
-        core, web, server = made[0]
+        core, web, _ = made[0]
         yield core, web, f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         if made:
@@ -172,15 +182,19 @@ def problem(answer: httpx.Response, status: int, code: str | None = None) -> dic
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
     assert answer.headers["content-type"].partition(";")[0] == "application/problem+json"
     body = answer.json()
-    assert {"type", "title", "status", "detail", "errors", "request_id"} <= body.keys() <= {
-        "type",
-        "title",
-        "status",
-        "detail",
-        "errors",
-        "request_id",
-        "suggested_action",
-    }
+    assert (
+        {"type", "title", "status", "detail", "errors", "request_id"}
+        <= body.keys()
+        <= {
+            "type",
+            "title",
+            "status",
+            "detail",
+            "errors",
+            "request_id",
+            "suggested_action",
+        }
+    )
     assert body["status"] == status
     assert body["type"].startswith("urn:vtid:problem:")
     assert code is None or body["type"] == f"urn:vtid:problem:{code}"

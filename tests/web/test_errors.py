@@ -46,24 +46,90 @@ TABLE: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "wrong type in json": ("POST", SUBMIT, {"json": {"pipeline": "copy", "params": 3}}, 400, "invalid_input"),
     "json without pipeline": ("POST", SUBMIT, {"json": {"asset_id": NOBODY}}, 400, "invalid_input"),
     "json without asset": ("POST", SUBMIT, {"json": {"pipeline": "copy"}}, 400, "invalid_input"),
-    "json with a url": ("POST", SUBMIT, {"json": {"pipeline": "copy", "video_url": "http://a/b.mp4"}}, 400, "invalid_input"),
+    "json with a url": (
+        "POST",
+        SUBMIT,
+        {"json": {"pipeline": "copy", "video_url": "http://a/b.mp4"}},
+        400,
+        "invalid_input",
+    ),
     "unknown asset": ("POST", SUBMIT, {"json": {"pipeline": "copy", "asset_id": NOBODY}}, 404, "not_found"),
-    "endless json": ("POST", SUBMIT, {"content": b'{"pipeline": "' + b"a" * (2 << 20), "headers": JSON}, 413, "too_large"),
+    "endless json": (
+        "POST",
+        SUBMIT,
+        {"content": b'{"pipeline": "' + b"a" * (2 << 20), "headers": JSON},
+        413,
+        "too_large",
+    ),
     "no body": ("POST", SUBMIT, {}, 415, "unsupported_content_type"),
     "not multipart": ("POST", SUBMIT, {"data": {"pipeline": "copy"}}, 415, "unsupported_content_type"),
-    "a raw file": ("POST", SUBMIT, {"content": b"abc", "headers": {"Content-Type": "video/mp4"}}, 415, "unsupported_content_type"),
-    "no boundary": ("POST", SUBMIT, {"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 400, "invalid_input"),
+    "a raw file": (
+        "POST",
+        SUBMIT,
+        {"content": b"abc", "headers": {"Content-Type": "video/mp4"}},
+        415,
+        "unsupported_content_type",
+    ),
+    "no boundary": (
+        "POST",
+        SUBMIT,
+        {"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}},
+        400,
+        "invalid_input",
+    ),
     "empty multipart": ("POST", SUBMIT, {"content": b"", "headers": form()}, 400, "invalid_input"),
     "broken multipart": ("POST", SUBMIT, {"content": b"abc", "headers": form()}, 400, "invalid_input"),
     "multipart cut off": ("POST", SUBMIT, {"content": PART, "headers": form()}, 400, "invalid_input"),
-    "multipart without an end": ("POST", SUBMIT, {"content": PART + b"\r\n--x", "headers": form()}, 400, "invalid_input"),
-    "part without a name": ("POST", SUBMIT, {"content": b"--x\r\nA: b\r\n\r\nabc\r\n--x--\r\n", "headers": form()}, 400, "invalid_input"),
-    "file name not utf-8": ("POST", SUBMIT, {"content": PART.replace(b"a.mp4", b"\xff.mp4") + b"\r\n--x--\r\n", "headers": form()}, 400, "invalid_input"),
+    "multipart without an end": (
+        "POST",
+        SUBMIT,
+        {"content": PART + b"\r\n--x", "headers": form()},
+        400,
+        "invalid_input",
+    ),
+    "part without a name": (
+        "POST",
+        SUBMIT,
+        {"content": b"--x\r\nA: b\r\n\r\nabc\r\n--x--\r\n", "headers": form()},
+        400,
+        "invalid_input",
+    ),
+    "file name not utf-8": (
+        "POST",
+        SUBMIT,
+        {"content": PART.replace(b"a.mp4", b"\xff.mp4") + b"\r\n--x--\r\n", "headers": form()},
+        400,
+        "invalid_input",
+    ),
     "no file": ("POST", SUBMIT, {"files": {"pipeline": (None, "copy")}}, 400, "invalid_input"),
-    "file is no file": ("POST", SUBMIT, {"files": {"pipeline": (None, "copy"), "file": (None, "abc")}}, 400, "invalid_input"),
-    "file of another name": ("POST", SUBMIT, {"data": {"pipeline": "copy"}, "files": {"movie": ("a.mp4", b"abc")}}, 400, "invalid_input"),
-    "two files": ("POST", SUBMIT, {"data": {"pipeline": "copy"}, "files": [("file", ("a.mp4", b"a")), ("file", ("b.mp4", b"b"))]}, 400, "invalid_input"),
-    "a field twice": ("POST", SUBMIT, {"files": [("file", ("a.mp4", b"a")), ("pipeline", (None, "copy")), ("pipeline", (None, "slow"))]}, 400, "invalid_input"),
+    "file is no file": (
+        "POST",
+        SUBMIT,
+        {"files": {"pipeline": (None, "copy"), "file": (None, "abc")}},
+        400,
+        "invalid_input",
+    ),
+    "file of another name": (
+        "POST",
+        SUBMIT,
+        {"data": {"pipeline": "copy"}, "files": {"movie": ("a.mp4", b"abc")}},
+        400,
+        "invalid_input",
+    ),
+    "two files": (
+        "POST",
+        SUBMIT,
+        {"data": {"pipeline": "copy"}, "files": [("file", ("a.mp4", b"a")), ("file", ("b.mp4", b"b"))]},
+        400,
+        "invalid_input",
+    ),
+    "a field twice": (
+        "POST",
+        SUBMIT,
+        {"files": [("file", ("a.mp4", b"a")), ("pipeline", (None, "copy")), ("pipeline", (None, "slow"))]},
+        400,
+        "invalid_input",
+    ),
     "many parts": ("POST", SUBMIT, {"files": [(f"f{i}", (None, "1")) for i in range(500)]}, 400, "invalid_input"),
 }
 
@@ -119,7 +185,11 @@ def test_unknown_param(still: Site, clip: Path) -> None:
 
 def test_a_region_outside_the_frame(still: Site, clip: Path) -> None:
     box = {"x": 100, "y": 50, "width": 200, "height": 100}
-    body = problem(still.submit(clip, "remove-text", params={"regions": [{"type": "erasure", "coordinates": box}]}), 400, "invalid_input")
+    body = problem(
+        still.submit(clip, "remove-text", params={"regions": [{"type": "erasure", "coordinates": box}]}),
+        400,
+        "invalid_input",
+    )
     assert [(e["field"], e["code"]) for e in body["errors"]] == [("clean.regions[0].coordinates", "outside_frame")]
     assert "160×90" in body["errors"][0]["message"]
 
@@ -212,5 +282,3 @@ def test_disk_full(tmp_path: Path, clip: Path) -> None:
         assert not full.stored()
         assert full.http.get("/health").json()["problems"].keys() == {"storage", "workers"}
         assert full.http.get("/health/storage").status_code == 503
-
-

@@ -82,7 +82,14 @@ def test_no_event_is_missed_or_told_twice(still: Site, waiting: str) -> None:
     writer.start()
     found: list[int] = []
     while len(found) < 301:
-        found += ids(follow(still, waiting, found[-1] if found else None, most=7 + len(found) % 31 if len(found) < 280 else 301 - len(found)))
+        found += ids(
+            follow(
+                still,
+                waiting,
+                found[-1] if found else None,
+                most=7 + len(found) % 31 if len(found) < 280 else 301 - len(found),
+            )
+        )
     writer.join()
     assert found == list(range(1, 302))
 

@@ -50,7 +50,9 @@ def test_another_body_is_refused(still: Site, clip: Path, key: dict[str, str]) -
         "pipeline": lambda: still.submit(clip, "slow", headers=key),
         "params": lambda: still.submit(clip, headers=key, params={"a": 1}),
         "content": lambda: still.submit(clip.read_bytes() + b"\0\0\0\x08free", headers=key),
-        "route": lambda: still.http.post("/api/v1/upload-and-process", files={"file": ("clip.mp4", clip.read_bytes())}, headers=key),
+        "route": lambda: still.http.post(
+            "/api/v1/upload-and-process", files={"file": ("clip.mp4", clip.read_bytes())}, headers=key
+        ),
         "json": lambda: still.http.post(SUBMIT, json={"pipeline": "copy", "asset_id": asset}, headers=key),
     }
     for name, send in others.items():
@@ -107,7 +109,9 @@ def test_the_hash_of_a_request_fits_its_column(still: Site, clip: Path, key: dic
 
     async def read() -> str:
         async with still.app.database.read() as c:
-            found = await c.execute(select(idempotency.c.request_hash).where(idempotency.c.key == key["Idempotency-Key"]))
+            found = await c.execute(
+                select(idempotency.c.request_hash).where(idempotency.c.key == key["Idempotency-Key"])
+            )
             return str(found.scalar_one())
 
     assert len(still.bridge.run(read())) <= 64

@@ -74,7 +74,10 @@ def test_a_client_that_leaves_leaves_nothing(still: Site, announced: bool) -> No
     before, host = still.stored(), still.url.removeprefix("http://")
     length = b"Content-Length: 900000" if announced else b"Transfer-Encoding: chunked"
     with socket.create_connection(host.split(":")) as line:
-        line.sendall(b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n" % (SUBMIT.encode(), host.encode(), length))
+        line.sendall(
+            b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n"
+            % (SUBMIT.encode(), host.encode(), length)
+        )
         data = HEAD + MIB[:100_000]
         line.sendall(data if announced else b"%x\r\n%s\r\n" % (len(data), data))
         wait_until(lambda: still.stored() - before)
@@ -101,12 +104,16 @@ def test_uploads_that_stall_hold_up_nobody(still: Site, clip: Path) -> None:
     lines = [socket.create_connection(host.split(":")) for _ in range(40)]
     try:
         for line in lines:
-            line.sendall(b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n" % (SUBMIT.encode(), host.encode()))
+            line.sendall(
+                b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n"
+                % (SUBMIT.encode(), host.encode())
+            )
             line.sendall(HEAD)
         assert still.submit(clip).status_code == 202
     finally:
         for line in lines:
             line.close()
+    wait_until(lambda: not any(still.files.glob(".staging/*")))
 
 
 # --- memory

@@ -42,12 +42,13 @@ class Nowhere(Router):
 
 
 @cache
-def assets_dir() -> Path:
-    """Where the package keeps its files. Found without being imported: it is meant for another framework."""
+def assets() -> dict[str, Path]:
+    """The package's files by name. It is found without being imported: it is meant for another framework."""
     spec = importlib.util.find_spec("drf_spectacular_sidecar")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "static" / "drf_spectacular_sidecar"
+    root = Path(spec.origin).parent / "static" / "drf_spectacular_sidecar"
+    return {p.relative_to(root).as_posix(): p for p in root.rglob("*") if p.suffix in TYPES}
 
 
 def _page(html: str) -> Response[str]:
@@ -75,9 +76,9 @@ def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
 @get(ASSETS + "/{name:path}", include_in_schema=False, sync_to_thread=True)
 def asset(name: FromPath[str]) -> Response[bytes]:
     """A script, a style sheet or a picture of theirs."""
-    root = assets_dir().resolve()
-    path = (root / name.lstrip("/")).resolve()
-    if not path.is_relative_to(root) or not path.is_file() or path.suffix not in TYPES:
+    # Looked up among what is there: a name from outside never becomes a path.
+    path = assets().get(name.lstrip("/"))
+    if path is None:
         raise NotFound("There is no such file.")
     return Response(path.read_bytes(), media_type=TYPES[path.suffix], headers={"Cache-Control": "max-age=86400"})
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -17,6 +18,7 @@ from vtid.db import Jobs
 from vtid.domain.job import Event
 from vtid.errors import VtidError
 
+T = TypeVar("T")
 log = structlog.get_logger("vtid.events")
 PERIOD_S = 0.25
 HEARTBEAT_S = 15.0
@@ -103,7 +105,7 @@ class EventFeed:
                 for bell in self._watchers[job_id]:
                     bell.set()
 
-    async def follow(self, job_id: str, after: int) -> AsyncIterator[Event | None]:
+    async def follow(self, job_id: str, after: int) -> AsyncGenerator[Event | None, None]:
         """A job's events after a sequence number, until the job has ended; None is a heartbeat.
 
         Where the database fails or the job is deleted, this ends as if the line had broken: the client comes back
@@ -112,13 +114,13 @@ class EventFeed:
         with self.watch(job_id) as bell, suppress(VtidError):
             while not self.closed:
                 bell.clear()
-                events = await self._jobs.events(job_id, after, PAGE)
+                events = await _whole(self._jobs.events(job_id, after, PAGE))
                 for event in events:
                     after = event.seq
                     yield event
                 if events:
                     continue
-                job = await self._jobs.get(job_id)
+                job = await _whole(self._jobs.get(job_id))
                 if job.status.ended and job.event_seq <= after:
                     return
                 try:
@@ -127,12 +129,19 @@ class EventFeed:
                     yield None
 
 
-async def as_stream(events: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:
+async def _whole(reading: Coroutine[Any, Any, T]) -> T:
+    """Read to the end, also when whoever asked leaves: a connection that is cancelled in use is lost to the pool."""
+    return await asyncio.shield(asyncio.ensure_future(reading))
+
+
+async def as_stream(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
     """Events as Server-Sent Events; the id is what `Last-Event-ID` gives back."""
-    yield b": connected\n\n"
-    async for event in events:
-        if event is None:
-            yield b": still here\n\n"
-            continue
-        data = msgspec.json.encode({"job_id": event.job_id, "seq": event.seq, "at": event.at, **event.data})
-        yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), data)
+    async with aclosing(events):
+        yield b": connected\n\n"
+        async for event in events:
+            yield b": still here\n\n" if event is None else _message(event)
+
+
+def _message(event: Event) -> bytes:
+    data = msgspec.json.encode({"job_id": event.job_id, "seq": event.seq, "at": event.at, **event.data})
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), data)

@@ -47,7 +47,8 @@ class Guard:
         if origin is None:  # no browser, or an old one
             foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         else:
-            foreign = urlsplit(origin).netloc.lower() != host and _origin(origin) not in self._origins
+            # Compared as text: what a stranger sends as an origin need not be a URL.
+            foreign = origin.lower().partition("://")[2] != host and origin.lower() not in self._origins
         return (
             "Pages of other sites may not use this daemon; server.cors_origins lists those that may."
             if foreign

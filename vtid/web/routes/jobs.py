@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.background_tasks import BackgroundTask
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -138,7 +139,8 @@ async def get_events(core: Core, request: AnyRequest, user_id: User, job_id: Fro
     stream = as_stream(request.app.state.feed.follow(job.id, after))
     # Proxies that gather a response before they send it on would hold the events back.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return Stream(stream, media_type="text/event-stream", headers=headers)
+    # Of a reader that left while it was being sent something, nobody else would tell the stream.
+    return Stream(stream, media_type="text/event-stream", headers=headers, background=BackgroundTask(stream.aclose))
 
 
 # --- decide
