@@ -18,6 +18,8 @@ from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_mo
 from vtid.errors import Conflict, InvalidInput, NotFound
 
 IDEMPOTENCY_KEPT_S = 7 * 24 * 3600
+RESERVED_S = 600.0
+"""A key with no job after this long was reserved by a daemon that died; taking a request in takes seconds."""
 
 
 class NewJob(Struct, frozen=True):
@@ -78,7 +80,9 @@ class Jobs:
         """
         now = self._clock()
         async with self._db.write() as c:
-            await c.execute(delete(idempotency).where(idempotency.c.created_at < now - IDEMPOTENCY_KEPT_S))
+            abandoned = and_(idempotency.c.job_id.is_(None), idempotency.c.created_at < now - RESERVED_S)
+            expired = idempotency.c.created_at < now - IDEMPOTENCY_KEPT_S
+            await c.execute(delete(idempotency).where(or_(expired, abandoned)))
             row = (
                 (await c.execute(select(idempotency).where(idempotency.c.user_id == user_id, idempotency.c.key == key)))
                 .mappings()
