@@ -276,6 +276,20 @@ def test_many_writers_lose_nothing(db: Db) -> None:
     assert len({e.data["event"] for e in events if e.type == "log"}) == 50
 
 
+def test_what_must_not_be_repeated_is_on_the_disk_at_once(tmp_path: Path, bridge: Bridge) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+
+    async def levels() -> list[int]:
+        found = []
+        for durable in (False, True, False):
+            async with database.write(durable=durable) as c:
+                found.append((await c.exec_driver_sql("PRAGMA synchronous")).scalar_one())
+        await database.close()
+        return found
+
+    assert bridge.run(levels()) == [1, 2, 1], "1 is NORMAL, 2 is FULL"
+
+
 # --- migrations
 
 

@@ -75,7 +75,9 @@ def start_workers(tmp_path: Path) -> Iterator[Callable[[int], Workers]]:
 def test_two_hundred_jobs_wait_on_two_workers_and_each_pays_once(
     make_lab: MakeLab, shop: Shop, start_workers: Callable[[int], Workers]
 ) -> None:
-    lab = make_lab({"keyed": PAY.format(url=shop.url, blind="false"), "blind": PAY.format(url=shop.url, blind="true")}, rings=True)
+    lab = make_lab(
+        {"keyed": PAY.format(url=shop.url, blind="false"), "blind": PAY.format(url=shop.url, blind="true")}, rings=True
+    )
     ids = [lab.submit(name) for _ in range(100) for name in ("keyed", "blind")]
     workers = start_workers(2)
     pick = random.Random(7)
@@ -101,7 +103,9 @@ def test_two_hundred_jobs_wait_on_two_workers_and_each_pays_once(
     assert workers.stop() == [0, 0]
 
 
-def test_a_killed_workers_job_starts_again_elsewhere(make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]) -> None:
+def test_a_killed_workers_job_starts_again_elsewhere(
+    make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]
+) -> None:
     pid_file = tmp_path / "pid"
     lab = make_lab(
         {
@@ -122,23 +126,33 @@ def test_a_killed_workers_job_starts_again_elsewhere(make_lab: MakeLab, tmp_path
     wait_until(lambda: lab.job(job_id).status == "cancelled")
 
 
-def test_a_step_that_kills_its_workers_is_given_up(make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]) -> None:
+def test_a_step_that_kills_its_workers_is_given_up(
+    make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]
+) -> None:
     pid_file = tmp_path / "pid"
-    lab = make_lab({"p": f'[[step]]\nid="m"\nuses="lab.misbehave"\nwith={{how="hang", report="{pid_file}"}}'}, rings=True)
+    lab = make_lab(
+        {"p": f'[[step]]\nid="m"\nuses="lab.misbehave"\nwith={{how="hang", report="{pid_file}"}}'}, rings=True
+    )
     job_id = lab.submit("p")
     workers = start_workers(1)
     seen = ""
     for _ in range(4):
-        seen = wait_until(lambda s=seen: pid_file.exists() and pid_file.read_text() not in ("", s) and pid_file.read_text())  # type: ignore[misc]
+        seen = wait_until(
+            lambda s=seen: pid_file.exists() and pid_file.read_text() not in ("", s) and pid_file.read_text()
+        )  # type: ignore[misc]
         workers.kill_one(random.Random(0))
     job = wait_until(lambda: (j := lab.job(job_id)).status.ended and j)
     assert job.status == "failed"
     assert "4 workers died while running it" in job.error.message
 
 
-def test_a_worker_that_stops_hands_its_job_back(make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]) -> None:
+def test_a_worker_that_stops_hands_its_job_back(
+    make_lab: MakeLab, tmp_path: Path, start_workers: Callable[[int], Workers]
+) -> None:
     pid_file = tmp_path / "pid"
-    lab = make_lab({"p": f'[[step]]\nid="m"\nuses="lab.misbehave"\nwith={{how="hang", report="{pid_file}"}}'}, rings=True)
+    lab = make_lab(
+        {"p": f'[[step]]\nid="m"\nuses="lab.misbehave"\nwith={{how="hang", report="{pid_file}"}}'}, rings=True
+    )
     job_id = lab.submit("p")
     workers = start_workers(1)
     with workers.config.open("a") as f:

@@ -34,9 +34,13 @@ def test_a_stream_appears_when_it_is_whole(storage: LocalStorage) -> None:
 
 
 def test_a_stream_that_breaks_off_leaves_nothing(storage: LocalStorage) -> None:
-    with pytest.raises(RuntimeError), storage.writer("a") as writer:
-        writer.write(b"half")
-        raise RuntimeError
+    def break_off() -> None:
+        with storage.writer("a") as writer:
+            writer.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
     assert staged(storage) == []
     with pytest.raises(NotFound):
         storage.stat("a")

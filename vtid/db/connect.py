@@ -54,11 +54,18 @@ class Database:
         return Path(name) if self.is_sqlite and name else None
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write. On SQLite it takes the write lock at once, so that it never fails half-way."""
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write. On SQLite it takes the write lock at once, so that it never fails half-way.
+
+        Args:
+            durable: on the disk before it returns, so that a power cut cannot take it back; costs a flush on SQLite.
+                A killed process takes nothing back either way.
+        """
         try:
-            async with self._engine.begin() as connection:
-                yield connection
+            async with self._engine.connect() as connection:
+                await connection.execution_options(vtid_durable=durable)
+                async with connection.begin():
+                    yield connection
         except DBAPIError as error:
             raise _translated(error) from error
 
@@ -96,8 +103,12 @@ def _prepare_sqlite(engine: Any) -> None:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        readonly = connection.get_execution_options().get("vtid_readonly")
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        wanted = "FULL" if options.get("vtid_durable") else "NORMAL"
+        if connection.info.get("synchronous", "NORMAL") != wanted:
+            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            connection.info["synchronous"] = wanted
+        connection.exec_driver_sql("BEGIN" if options.get("vtid_readonly") else "BEGIN IMMEDIATE")
 
 
 def _translated(error: DBAPIError) -> Exception:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,10 +53,10 @@ class Jobs:
 
     # --- in
 
-    async def add(self, new: NewJob) -> None:
-        """Store a job, its files and its first event in one transaction."""
+    async def add(self, new: NewJob) -> Job:
+        """Store a job, its files and its first event in one transaction; returns the job as stored."""
         job, now = new.job, self._clock()
-        async with self._db.write() as c:
+        async with self._db.write(durable=True) as c:
             await c.execute(insert(jobs).values(_job_row(job, now)))
             for asset in new.assets:
                 owner = {"user_id": job.user_id, "job_id": job.id, "created_at": now}
@@ -66,6 +67,7 @@ class Jobs:
             if new.idempotency_key:
                 mine = and_(idempotency.c.user_id == job.user_id, idempotency.c.key == new.idempotency_key)
                 await c.execute(update(idempotency).where(mine).values(job_id=job.id))
+        return msgspec.structs.replace(job, created_at=now, updated_at=now, event_seq=1)
 
     async def reserve(self, user_id: str, key: str, request_hash: str) -> str | None:
         """Reserve an idempotency key.

@@ -235,7 +235,7 @@ class Work:
     async def once_begin(self, job_id: str, step_id: str, key: str) -> Recorded:
         """Store the intent of a call, or say what is known of an earlier one."""
         mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
-        async with self._db.write() as c:
+        async with self._db.write(durable=True) as c:
             row = (await c.execute(select(effects).where(mine))).mappings().one_or_none()
             if row is not None:
                 return Recorded(
@@ -251,7 +251,7 @@ class Work:
     async def once_end(self, job_id: str, step_id: str, key: str, value: Any) -> None:
         """Store a call's value. Not guarded by the lease: the call happened, whoever has the job now."""
         mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
-        async with self._db.write() as c:
+        async with self._db.write(durable=True) as c:
             await c.execute(update(effects).where(mine).values(done=True, value=value, ended_at=self._clock()))
 
     async def once_forget(self, job_id: str, step_id: str, key: str) -> None:
@@ -290,7 +290,7 @@ class Work:
 
     async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
         """End a job well."""
-        async with self._db.write() as c:
+        async with self._db.write(durable=True) as c:
             changes = {"results": builtins(results), "metadata": builtins(metadata), "error": None}
             await self._end(c, job_id, JobStatus.COMPLETED, message, 100, **changes)
 

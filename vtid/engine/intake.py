@@ -137,10 +137,10 @@ class Draft:
             display_name=display_name,
         )
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
-        await self._intake.jobs.add(NewJob(job, new, idempotency_key))
+        stored = await self._intake.jobs.add(NewJob(job, new, idempotency_key))
         self.submitted = True
         await asyncio.to_thread(self._intake.ring, job.id)
-        return await self._intake.jobs.get(job.id)
+        return stored
 
     def _check_sources(self, pipeline: Pipeline) -> None:
         """Every source that the pipeline cannot do without is there, and none that it does not know."""

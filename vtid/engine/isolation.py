@@ -47,6 +47,9 @@ POLL_S = 0.05
 WATCH_S = 0.25
 """How often memory is looked at; the kernel's own limit is behind it."""
 DISK_WATCH_S = 1.0
+LAST_WORDS_S = 5.0
+NEAR_LIMIT = 0.7
+"""A process that crashed having held this share of its memory limit is taken to have crashed over that."""
 SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL", "_URL")
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -80,6 +83,21 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.channel.close()
+
+    def reap(self, wait_s: float) -> tuple[int | None, int]:
+        """Wait for the process to end.
+
+        Returns:
+            Its exit code, negative for a signal and None while it lives, and the most memory that it had, in bytes.
+        """
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+                return self.process.returncode, usage.ru_maxrss * 1024
+            time.sleep(POLL_S / 10)
+        return None, 0
 
     def last_words(self, limit: int = 4000) -> str:
         """The end of what it printed."""
@@ -206,11 +224,12 @@ class _Supervisor:
 
     def post_mortem(self) -> str:
         """Why a process ended without a word."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.child.process.wait(5)
-        code = self.child.process.returncode
+        code, most = self.child.reap(LAST_WORDS_S)
         if code is None:
             return "it stopped talking"
+        # Native code that is refused memory seldom says so: it crashes.
+        if code < 0 and max(most, self.peak) > NEAR_LIMIT * self.watch.limits.memory_bytes:
+            return self.too_much_memory()
         if code == -signal.SIGKILL:
             return "it was killed from outside, most likely because the machine ran out of memory"
         words = self.child.last_words()
