@@ -57,6 +57,8 @@ class Panel(NamedTuple):
     box: Box
     pairs: Pairs
     strength: float
+    packed: bytes = b""
+    """The event's mask for letters without outline, made without their coming and going: the box goes with them."""
 
 
 def panel(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]]) -> Panel | None:
@@ -245,6 +247,7 @@ def settle(found: Sequence[tuple[Event, Panel]]) -> None:
         for event, one in mine:
             if pooled.likely and _agrees(one.pairs, pooled):
                 colour = [float(v) for v in pooled.c / (1 - pooled.k)]
+                event.packed = one.packed or event.packed
                 event.veil = Veil(
                     one.box, event.core_start, event.core_end, 1 - pooled.k, (colour[0], colour[1], colour[2])
                 )

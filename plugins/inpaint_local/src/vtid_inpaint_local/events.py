@@ -67,13 +67,18 @@ class Event(Struct):
 
     @mask.setter
     def mask(self, value: Mask) -> None:
-        self.packed = np.packbits(value).tobytes()
+        self.packed = packed(value)
+
+
+def packed(mask: Mask) -> bytes:
+    """One bit per pixel."""
+    return np.packbits(mask).tobytes()
 
 
 def erasure(box: Box, start: int, end: int) -> Event:
     """An event that takes all of a box away."""
     full = np.ones((box[3] - box[1], box[2] - box[0]), bool)
-    return Event(box, start, end, start, end, box, np.packbits(full).tobytes(), erasure=True)
+    return Event(box, start, end, start, end, box, packed(full), erasure=True)
 
 
 class Findings(Struct):

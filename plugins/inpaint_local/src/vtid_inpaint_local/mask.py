@@ -45,13 +45,16 @@ def still(samples: Sequence[Pixels]) -> Still:
     return Still(middle, wander.astype(np.float32))
 
 
-def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]] = ()) -> Mask:
+def stroke_mask(
+    samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]] = (), *, plain: bool = False
+) -> Mask:
     """The pixels of a text, with its outline and shadow.
 
     Args:
         samples: crops (Y, U, V) over its life, wider than the text by `tuning.MASK_PAD`.
         inner: the text's box within the crops.
         edges: crops just outside and just inside its time, where there are any.
+        plain: on a caption box, letters have neither outline nor shadow, and what lies around them is worth more.
 
     Returns:
         A mask over the crops; the whole box where no strokes can be told.
@@ -71,6 +74,8 @@ def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pix
             return inside
     distance = np.asarray(cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
+    if plain:
+        return np.asarray(distance <= margin + 1)
     if change is not None and change.exact:
         return np.asarray(distance <= margin + 0.5) | _grown(change, distance, height)
     rim = _rim(seen.middle[..., 0], distance, height, tuning.RIM_MAX)
@@ -130,10 +135,25 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     total = np.bincount(labels.ravel(), minlength=count)
     standing = np.bincount(labels[(seeds.hat > seeds.threshold) & alike], minlength=count)
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & (np.maximum(w, h) <= 1.2 * height)
-    keep = (seeded > tuning.SEEDED * total) | beside
-    keep[0] = False
-    return np.asarray(keep[labels] | seeds.at)
+    small = np.maximum(w, h) <= 1.2 * height
+    beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & small
+    keep = seeded > tuning.SEEDED * total
+    keep[0] = beside[0] = False
+    # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.
+    ends = small[labels] | widen(inside, round(tuning.LETTER_REACH * height))
+    return np.asarray((keep[labels] & ends) | (beside[labels] & _line(inside, reach)) | seeds.at)
+
+
+def _line(inside: Mask, reach: int) -> Mask:
+    """The box drawn out along its line: letters that were left out lie before and after it, not above."""
+    ys, xs = np.nonzero(inside)
+    x0, y0, x1, y1 = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+    out = np.zeros_like(inside)
+    if x1 - x0 >= y1 - y0:
+        out[max(0, y0 - reach) : y1 + reach] = True
+    else:
+        out[:, max(0, x0 - reach) : x1 + reach] = True
+    return out
 
 
 def _rim(levels: Plane, distance: Floats, height: int, most: float) -> float:

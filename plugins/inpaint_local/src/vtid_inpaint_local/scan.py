@@ -13,8 +13,10 @@ from . import tuning
 from .arrays import Pixels
 from .caption import Panel, panel, settle
 from .detect import Detector, Found, boxes_of, look_closely, plausible
-from .events import Event, Findings, erasure
+from .events import Event, Findings, Veil, erasure, packed
 from .geometry import Turn, cover, grow, shift, text_height, union
+from .mark import settle as settle_marks
+from .mark import veil_of
 from .mask import stroke_mask
 from .shots import Cuts
 from .track import Rate, Ring, Track
@@ -40,6 +42,7 @@ class Scan:
         self._tracks: list[Track] = []
         self._next_look = rate.sample // 4
         self._last_look = -1
+        self._marks: list[tuple[Event, Veil]] = []
         self._panels: list[tuple[Event, Panel]] = []
         self.found = Findings([], set(), [])
 
@@ -70,7 +73,9 @@ class Scan:
             self._close(track)
         self.found.cuts = self._cuts.found()
         self.found.events = together(merge(self.found.events))
-        settle([(e, p) for e, p in self._panels if e in self.found.events])
+        kept = {id(e) for e in self.found.events}
+        settle([(e, p) for e, p in self._panels if id(e) in kept])
+        self.found.events = settle_marks(self.found.events, self._marks, self._rate.mark)
         self._add_erasures()
         self.found.events.sort(key=lambda e: (e.start, e.box))
         return self.found
@@ -168,14 +173,21 @@ class Scan:
         edges = [track.over(track.wide, e) for e in track.edges]
         event.mask = stroke_mask(samples, inner, [(outside, inside) for outside, inside in edges])
         self.found.events.append(event)
-        self._look_behind(track, event)
+        self._look_behind(track, event, samples)
 
-    def _look_behind(self, track: Track, event: Event) -> None:
-        """Whether there is a caption box around it."""
+    def _look_behind(self, track: Track, event: Event, samples: list[Pixels]) -> None:
+        """Whether it is half-transparent itself, or there is a caption box around it."""
         corner = track.view[:2]
+        if len(track.samples) >= tuning.MARK_SAMPLES:
+            veil = veil_of(track.over(track.wide, track.samples), event.mask, track.wide)
+            if veil is not None:
+                self._marks.append((event, veil))
+                return
         found = panel(track.samples, shift(event.box, -corner[0], -corner[1]), track.edges)
         if found is not None:
-            self._panels.append((event, found._replace(box=shift(found.box, *corner))))
+            inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
+            letters = packed(stroke_mask(samples, inner, plain=True))
+            self._panels.append((event, found._replace(box=shift(found.box, *corner), packed=letters)))
 
     def _is_text(self, track: Track, event: Event, middle: Pixels) -> bool:
         """Read it; in scripts that the reader does not know, go by how steadily it was seen."""

@@ -25,6 +25,8 @@ class Rate(NamedTuple):
     fade: int
     static: int
     ring: int
+    mark: int = 75
+    """The longest gap in which a mark is taken to have been there."""
 
     @classmethod
     def of(cls, per_second: float, frame_bytes: int, sample_s: float) -> Rate:
@@ -35,7 +37,9 @@ class Rate(NamedTuple):
         ring = max(8, min(wanted, tuning.RING_BYTES // max(1, frame_bytes)))
         sample = max(1, min(round(sample_s * per_second), ring // 2))
         static = max(3, round(tuning.MIN_STATIC_S * per_second))
-        return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring)
+        return cls(
+            sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, round(tuning.MARK_BRIDGE_S * per_second)
+        )
 
 
 class Ring:

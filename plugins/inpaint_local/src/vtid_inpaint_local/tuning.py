@@ -83,6 +83,8 @@ WEAK = 0.45
 """Share of the seeds' threshold down to which a stroke joined to them is followed: thin strokes are half background."""
 WEAK_REACH = 0.2
 """Text heights beyond the box within which that holds."""
+LETTER_REACH = 0.5
+"""Text heights beyond the box to which letters that are joined to others are followed."""
 SEEDED = 0.2
 """Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
@@ -123,6 +125,33 @@ BLACK_NEAR = (10.0, 6.0, 6.0)
 """Y, U, V of the colour that nearly all caption boxes have, and how near an estimate must be to mean it."""
 BOX_RIM = 2
 """Pixels to both sides of the box's edge that are filled, not computed."""
+
+# --- mark: the text that is itself half-transparent -------------------------------------------------------------------
+
+MARK_SAMPLES = 20
+"""Crops without which the temporal mean still shows the scene."""
+MARK_MOVES = 10.0
+"""Levels of temporal deviation around it from which the background counts as moving."""
+MARK_ALPHA = (0.12, 0.8)
+"""Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
+MARK_SHOWS = 0.2
+"""How far the movement seen through it, as a share of that around it, may lie off what its opacity lets through."""
+MARK_LEFT = 0.15
+"""Share of its shape's energy that may stay."""
+MARK_LIGHT = (135.0, 256.0, 10.0)
+MARK_DARK = (0.0, 105.0, 10.0)
+"""Lumas tried for marks lighter and darker than what is around: first, end, step."""
+MARK_SAME = 0.7
+"""Share of a text's box in a mark's for the text to be a piece of the mark."""
+MARK_BRIDGE_S = 3.0
+"""Seconds for which a mark may drown in the scene between two pieces."""
+WHITE = 235.0
+WHITE_GOOD = 1.25
+"""White is taken where it leaves no more than so many times what the best guess leaves."""
+MARK_STEPS = (0.1, 0.86, 0.025)
+"""Opacities tried."""
+MARK_SIGMA = 6.0
+"""Pixels: what is smoother than this is not the shape's detail."""
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 
