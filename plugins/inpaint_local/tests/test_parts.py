@@ -23,7 +23,7 @@ from vtid_inpaint_local.scan import Scan
 from vtid_inpaint_local.shots import Cuts
 from vtid_inpaint_local.spatial import close_holes
 from vtid_inpaint_local.track import Rate
-from vtid_inpaint_local.verify import still_seen
+from vtid_inpaint_local.verify import neighbours, only_scenery, still_seen
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ArrayFrame, burn, letters, pan, text_box, texture
@@ -299,6 +299,30 @@ def test_verify_sees_what_is_left_and_only_that():
     assert still_seen(clean, [event], Crops(), turn) == {}
     assert still_seen(half, [event], Crops(), turn) == {0: 1}
     assert still_seen(half, [erasure(event.box, 0, 30)], Crops(), turn) == {}
+
+
+def test_scenery_that_looks_like_text_is_told_from_text_that_is_left():
+    event = Event(text_box(), 5, 30, 5, 30, (0, 0, 320, 160), b"")
+    turn = Turn(0, 320, 160)
+
+    class Fooled(Seer):
+        def __init__(self, always):
+            self.always = always
+
+        def boxes(self, bgr):
+            from vtid_inpaint_local.detect import Found
+
+            h, w = bgr.shape[:2]
+            return [Found((w * 0.1, h * 0.4, w * 0.9, h * 0.6), 0.9)] if self.always else []
+
+    clean, dirty = (ArrayFrame(p, 0) for p in (pan(1)[0], burn(pan(1)[0])))
+    assert only_scenery(dirty, clean, event, Fooled(True), turn)
+    assert not only_scenery(dirty, clean, event, Fooled(False), turn)
+    assert not only_scenery(dirty, dirty, event, Fooled(True), turn)  # the text itself
+    other = Event(event.box, 30, 60, 30, 60, event.mask_box, b"")
+    assert neighbours(event, [event], 60, set()) == [(29, 30), (5, 4)]
+    assert neighbours(event, [event, other], 60, {40}) == [(5, 4)]
+    assert neighbours(event, [event], 30, {5}) == []
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from .mask import widen
 from .scan import Scan
 from .step import Inputs, Outputs, Params, Removed, Report, Settings, regions
 from .track import Rate
-from .verify import still_seen
+from .verify import neighbours, only_scenery, still_seen
 from .zones import Zones
 
 FILM_RATE = 25.0
@@ -47,6 +47,7 @@ class _Removal:
         self.seconds: dict[str, float] = {}
         self.encoder = ""
         self.touched = 0
+        self.scenery: dict[int, bool] = {}
         cv2.setNumThreads(1)  # threads work on whole frames here; OpenCV's own would fight them
         self.detector: Detector | None = self._detector() if params.find_text else None
 
@@ -104,7 +105,25 @@ class _Removal:
             return {}
         with self._stage("verify"):
             frames = self._watched(self.ctx.media.frames(target), begin, min(1.0, begin + 0.1), "Checking the result")
-            return still_seen(frames, found.events, self.detector, self.turn)
+            left = still_seen(frames, found.events, self.detector, self.turn)
+            return {i: n for i, n in left.items() if not self._is_scenery(found, i)}
+
+    def _is_scenery(self, found: Findings, index: int) -> bool:
+        """Whether the detector sees text there in the source too, where there is none."""
+        if index not in self.scenery:
+            event = found.events[index]
+            self.scenery[index] = False
+            for numbers in neighbours(event, found.events, len(found.times), found.cuts):
+                frames = [self._source_frame(found.times[n]) for n in numbers]
+                if self.detector is not None and frames[0] is not None and frames[1] is not None:
+                    seen = only_scenery(frames[0], frames[1], event, self.detector, self.turn)
+                    self.scenery[index] = self.scenery[index] or seen
+        return self.scenery[index]
+
+    def _source_frame(self, time_s: float) -> Frame | None:
+        """The frame that is shown from this time on."""
+        frames = self.ctx.media.frames(self.video.path, start_s=max(0.0, time_s - 0.001), end_s=time_s + 1)
+        return next((f for f in frames if f.time_s >= time_s - 0.001), None)
 
     def _again(self, found: Findings, first: Path, left: dict[int, int]) -> tuple[Path, dict[int, int]]:
         """Once more with wider masks where text is still seen; the better of the two results."""

@@ -14,6 +14,7 @@ from .arrays import Pixels
 from .detect import Detector, boxes_of, look_closely
 from .events import Event
 from .geometry import Turn, area, cover, grow, meet, shift, text_height
+from .presence import Template
 
 
 def looks(events: Sequence[Event]) -> dict[int, list[int]]:
@@ -61,3 +62,36 @@ def text_at(picture: Pixels, event: Event, detector: Detector, turn: Turn) -> bo
         if not too_large and cover(box, event.box) > tuning.VERIFY_OVERLAP and area(meet(box, event.box)):
             return True
     return False
+
+
+def neighbours(event: Event, others: Sequence[Event], frames: int, cuts: set[int]) -> list[tuple[int, int]]:
+    """Frames of one shot with the text and without: the last with it and the first after, the first and the one before.
+
+    None in which another text stands in the same place.
+    """
+    out = []
+    for inside, outside in ((event.core_end - 1, event.end), (event.core_start, event.start - 1)):
+        first, last = sorted((inside, outside))
+        taken = any(
+            e is not event and e.start <= outside < e.end and area(meet(e.reach, event.box)) > 0 for e in others
+        )
+        if 0 <= outside < frames and not taken and not any(first < cut <= last for cut in cuts):
+            out.append((inside, outside))
+    return out
+
+
+def only_scenery(inside: Frame, outside: Frame, event: Event, detector: Detector, turn: Turn) -> bool:
+    """Whether the detector takes the scene itself for text where the text was: grass, foliage and fences do that.
+
+    Args:
+        inside: a frame of the source with the text.
+        outside: one without, next to its time.
+        event: what was removed.
+        detector: looks.
+        turn: how the picture is shown.
+
+    Returns:
+        True only if the text is known to be gone from `outside`, and "text" is seen there all the same.
+    """
+    gone = Template(inside.luma(event.box)).amplitude(outside.luma(event.box)) < tuning.PRESENT_FLOOR
+    return gone and text_at(outside.bgr(), event, detector, turn)
