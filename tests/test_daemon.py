@@ -143,7 +143,7 @@ def test_an_upload_in_hand_is_finished_before_it_stops(tmp_path: Path, clip: Pat
             + content
             + b"\r\n--x--\r\n"
         )
-        with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port)) as line:
+        with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port), timeout=30) as line:
             line.sendall(
                 b"POST /api/v1/jobs/submit HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n"
                 % (host, len(body))
@@ -214,7 +214,7 @@ def told(daemon: Daemon, job_id: str) -> list[int]:
 @pytest.mark.slow
 def test_killed_during_uploads_it_keeps_no_halves(tmp_path: Path, clip: Path) -> None:
     with Daemon(tmp_path, PIPELINES, workers=False) as daemon:
-        with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port)) as line:
+        with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port), timeout=30) as line:
             line.sendall(
                 b'POST /api/v1/jobs/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 90000000\r\n\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
                 + b"m" * 3_000_000

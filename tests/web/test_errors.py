@@ -35,6 +35,15 @@ TABLE: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "limit enormous": ("GET", f"{API}/?limit={'9' * 5000}", {}, 400, "invalid_input"),
     "unknown status": ("GET", f"{API}/?status=happy", {}, 400, "invalid_input"),
     "text too long": ("GET", f"{API}/?text={'a' * 201}", {}, 400, "invalid_input"),
+    "text with a NUL": ("GET", f"{API}/?text=a%00b", {}, 400, "invalid_input"),
+    "json with a NUL": (
+        "POST",
+        SUBMIT,
+        {"json": {"pipeline": "copy", "asset_id": NOBODY, "display_name": "a\0"}},
+        400,
+        "invalid_input",
+    ),
+    "a cursor with a NUL": ("GET", f"{API}/?cursor=WzEuMCwiXHUwMDAwIl0", {}, 400, "invalid_input"),
     "not a cursor": ("GET", f"{API}/?cursor=abc", {}, 400, "invalid_input"),
     "not a cursor either": ("GET", f"{API}/?cursor=%C3%A4%C3%A4", {}, 400, "invalid_input"),
     "a cursor of something else": ("GET", f"{API}/?cursor=WzEsMl0", {}, 400, "invalid_input"),
@@ -157,7 +166,7 @@ def test_every_complaint_is_told_with_its_field(still: Site, clip: Path) -> None
     assert {e["field"] for e in query} == {"limit", "status", "cursr"}
 
 
-@pytest.mark.parametrize("params", ["{", "[]", "3", '"a"', "null", '{"a": NaN}'])
+@pytest.mark.parametrize("params", ["{", '{"a": "\\u0000"}', "[]", "3", '"a"', "null", '{"a": NaN}'])
 def test_params_must_be_a_json_object(still: Site, clip: Path, params: str) -> None:
     body = problem(still.submit(clip, params=params), 400, "invalid_input")
     assert [e["field"] for e in body["errors"]] == ["params"]

@@ -239,7 +239,7 @@ def raw(host: str, port: int, target: str) -> bytes:
     """A request whose target no client has tidied up."""
     import socket
 
-    with socket.create_connection((host, port)) as line:
+    with socket.create_connection((host, port), timeout=30) as line:
         line.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := line.recv(65536):

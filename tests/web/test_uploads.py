@@ -73,7 +73,7 @@ def test_a_connection_serves_on_after_a_refused_upload(still: Site) -> None:
 def test_a_client_that_leaves_leaves_nothing(still: Site, announced: bool) -> None:
     before, host = still.stored(), still.url.removeprefix("http://")
     length = b"Content-Length: 900000" if announced else b"Transfer-Encoding: chunked"
-    with socket.create_connection(host.split(":")) as line:
+    with socket.create_connection(host.split(":"), timeout=30) as line:
         line.sendall(
             b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n"
             % (SUBMIT.encode(), host.encode(), length)
@@ -101,7 +101,7 @@ def test_many_at_once(still: Site, clip: Path) -> None:
 
 def test_uploads_that_stall_hold_up_nobody(still: Site, clip: Path) -> None:
     host = still.url.removeprefix("http://")
-    lines = [socket.create_connection(host.split(":")) for _ in range(40)]
+    lines = [socket.create_connection(host.split(":"), timeout=30) for _ in range(40)]
     try:
         for line in lines:
             line.sendall(

@@ -62,9 +62,12 @@ def parse_object(text: bytes | str, place: str, problems: list[Problem]) -> dict
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(place, f"is not valid JSON: {error}", "not_json"))
         return {}
-    if isinstance(value, dict):
+    if not isinstance(value, dict):
+        problems.append(Problem(place, "must be a JSON object", "invalid"))
+    elif b"\\u0000" in msgspec.json.encode(value):
+        problems.append(_nul(place))
+    else:
         return value
-    problems.append(Problem(place, "must be a JSON object", "invalid"))
     return {}
 
 
@@ -108,7 +111,14 @@ def _unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[Pr
         yield Problem(name, f"is not known here{hint}", "unknown")
 
 
+def _nul(place: str) -> Problem:
+    """The character that PostgreSQL stores nowhere."""
+    return Problem(place, "must not contain the character U+0000", "invalid")
+
+
 def _wrong(field: FieldInfo, value: Any, *, strict: bool) -> Iterator[Problem]:
+    if isinstance(value, str) and "\0" in value:
+        yield _nul(field.encode_name)
     try:
         msgspec.convert(value, field.type, strict=strict)
     except msgspec.ValidationError as error:

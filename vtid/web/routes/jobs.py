@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -88,7 +89,8 @@ def _cursor(job: Job) -> str:
 def _position(cursor: str) -> tuple[float, str]:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(raw, type=tuple[float, str])
+        at, last = msgspec.json.decode(raw, type=tuple[float, str])
+        return at, str(UUID(last))
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise InvalidInput(
             "This is not a cursor.", problems=[Problem("cursor", "take it from `next` of a page")]
