@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from vtid.sdk import Box
@@ -58,9 +59,13 @@ class Plate:
         return out + [self._part(n, p, p.changed & ~p.hole) for n, p in unveiled if p.changed is not None]
 
     def _part(self, number: int, patch: Patch, mask: Mask, pixels: Floats | None = None) -> Filled:
-        """What is painted of one patch: the filled pixels of its span, or the whole crop as it is."""
+        """What is painted of one patch: the filled pixels of its span, or the masked part of the crop as it is."""
         if pixels is None:
-            return Filled(number, self.box, patch.values, mask)
+            x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+            at = even((x, y, x + w, y + h), mask.shape[1], mask.shape[0])
+            part = np.s_[at[1] : at[3], at[0] : at[2]]
+            values = patch.pixels[part].astype(np.float32) / np.float32(patch.scale)
+            return Filled(number, shift(at, self.box[0], self.box[1]), values, mask[part])
         x0, y0, x1, y1 = patch.span
         return Filled(number, shift(patch.span, self.box[0], self.box[1]), pixels, mask[y0:y1, x0:x1])
 
