@@ -22,12 +22,12 @@ from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
 from vtid.engine.prober import Prober
-from vtid.engine.retry import Backoff
-from vtid.engine.runner import Policy, Runner
+from vtid.engine.retry import Backoff, Policy
+from vtid.engine.runner import Runner
 from vtid.engine.stepper import Stepper
 from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
-from vtid.errors import Unavailable, VtidError
+from vtid.errors import StorageError, Unavailable, VtidError
 from vtid.sdk import Media
 from vtid.storage import LocalStorage
 from vtid.tasks import Queue
@@ -57,7 +57,10 @@ class App:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)
-        data.mkdir(parents=True, exist_ok=True)
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
         secret = _secret(data / "secret.key")
         self.plugins = plugins.load(config)
         self.pipelines = pipelines.load(config.pipelines.dirs, self.plugins)
@@ -71,7 +74,6 @@ class App:
             min_free_bytes=config.limits.min_free_disk_mb << 20,
         )
         self.queue = Queue(config.queue_url, secret)
-        self.workspaces = Workspaces(data / "work")
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
         self.intake = Intake(
@@ -88,6 +90,7 @@ class App:
     def runner(self, bridge: Bridge, work: Work) -> Runner:
         """What runs jobs in this process."""
         config = self.config
+        workspaces = self._workspaces(work)
         limits = Limits(
             memory_bytes=config.limits.step_memory_mb << 20,
             disk_bytes=config.limits.step_disk_mb << 20,
@@ -106,13 +109,16 @@ class App:
             self.storage,
             self.plugins,
             self.prober,
-            self.workspaces,
+            workspaces,
             limits,
             config.workers.threads,
             self.storage.require_room,
             lambda: _media(config.workers.threads),
         )
-        return Runner(work, bridge, self.storage, stepper, self.workspaces, policy)
+        return Runner(work, bridge, self.storage, stepper, workspaces, policy)
+
+    def _workspaces(self, work: Work) -> Workspaces:
+        return Workspaces(Path(self.config.data.path) / "work", work.worker_id)
 
     def work(self) -> Work:
         """A fresh worker's view of the database."""
@@ -128,7 +134,7 @@ class App:
             work,
             self.jobs,
             bridge,
-            Housekeeping(self.jobs, bridge, self.storage, self.workspaces),
+            Housekeeping(self.jobs, bridge, self.storage, self._workspaces(work), self.prober),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,

@@ -36,9 +36,14 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         near: the folder for scratch files: where the results go, so that they need no second copy.
     """
     near = near.absolute()  # a step's process works in a folder of its own, where a relative path means another file
-    near.mkdir(parents=True, exist_ok=True)
-    _sweep(near)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", dir=near))
+    try:
+        near.mkdir(parents=True, exist_ok=True)
+        _sweep(near)
+        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", dir=near))
+    except OSError as error:
+        raise StorageError(
+            f"{near} cannot be written: {error.strerror}", suggestion="Name another place with -o."
+        ) from error
     replaced = msgspec.structs.replace(
         config,
         data=msgspec.structs.replace(config.data, path=scratch),
@@ -157,9 +162,12 @@ def _rewrap(staged: Path, suffix: str) -> None:
     try:
         lost = remux(staged, wrapped)
         if lost:
-            words = f"a {suffix} file cannot hold {', '.join(lost)}"
-            raise InvalidInput(words, problems=[Problem("-o", words)], suggestion="Keep the ending of the source.")
+            raise InvalidInput(", ".join(lost))
         wrapped.replace(staged)
+    except InvalidInput as error:
+        words = f'the result cannot go into a file that ends in "{suffix}"'
+        suggestion = "Keep the ending of the source; .mkv holds nearly everything."
+        raise InvalidInput(words, problems=[Problem("-o", words)], suggestion=suggestion) from error
     finally:
         wrapped.unlink(missing_ok=True)
 

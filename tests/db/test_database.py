@@ -130,7 +130,7 @@ def test_renewing_keeps_a_job(db: Db) -> None:
     db.run(work.claim(job_id))
     for _ in range(3):
         db.clock.now += 20
-        db.run(work.renew(host="h", pid=1, slots=2, labels=["gpu"]))
+        db.run(work.renew([job_id], host="h", pid=1, slots=2, labels=["gpu"]))
     assert db.run(db.work("w2").claim(job_id)) is None
     assert [w["labels"] for w in db.run(db.jobs.workers(0))] == [["gpu"]]
     db.run(work.retire())
@@ -192,8 +192,8 @@ def test_a_worker_that_died_while_it_was_to_cancel(db: Db) -> None:
 def test_the_dead_of_this_machine_are_buried_at_once(db: Db) -> None:
     job_id, dead, living = db.add(), db.work("dead"), db.work("living")
     db.run(dead.claim(job_id))
-    db.run(dead.renew(host="here", pid=11, slots=1, labels=[]))
-    db.run(db.work("far").renew(host="there", pid=11, slots=1, labels=[]))
+    db.run(dead.renew([job_id], host="here", pid=11, slots=1, labels=[]))
+    db.run(db.work("far").renew([], host="there", pid=11, slots=1, labels=[]))
     assert db.run(living.bury("here", lambda pid, _: pid != 11)) == ["dead"]
     assert db.run(living.claim(job_id)) is not None
     assert [w["id"] for w in db.run(db.jobs.workers(0))] == ["far"]
@@ -240,6 +240,36 @@ def test_deleting_takes_everything_along(db: Db) -> None:
     for gone in (db.jobs.get(job_id), db.jobs.asset(asset.id)):
         with pytest.raises(NotFound):
             db.run(gone)
+
+
+def test_only_jobs_in_hand_are_kept(db: Db) -> None:
+    slipped, held, work = db.add(), db.add(), db.work()
+    for job_id in (slipped, held):
+        db.run(work.claim(job_id))
+    db.clock.now += 20
+    db.run(work.renew([held], host="h", pid=1, slots=1, labels=[]))
+    db.clock.now += 20
+    assert db.run(db.work("w2").claim(held)) is None
+    assert db.run(db.work("w2").claim(slipped)) is not None
+
+
+def test_a_file_that_another_job_works_on_stays(db: Db) -> None:
+    first = str(uuid.uuid4())
+    asset = Asset(str(uuid.uuid4()), "video", "c.mp4", 5, "k", 0.0)
+    pipeline = Pipeline("p", "P", (Step("a", "x.y"),))
+    made = {"status": JobStatus.QUEUED, "pipeline": pipeline, "params": {}, "inputs": {"video": asset.id}}
+    db.run(db.jobs.add(NewJob(Job(id=first, original_filename="c", **made), [asset])))
+    db.run(db.jobs.cancel(first))
+    second = Job(id=str(uuid.uuid4()), original_filename="c", **made)
+    db.run(db.jobs.add(NewJob(second)))
+    with pytest.raises(Conflict, match=second.id):
+        db.run(db.jobs.delete(first))
+    db.run(db.jobs.cancel(second.id))
+    assert list(db.run(db.jobs.delete(first))) == ["k"]
+    db.run(db.jobs.retry(second.id))
+    claim = db.run(db.work().claim(second.id))
+    assert claim is not None
+    assert claim.assets == {}, "its turn then fails in words"
 
 
 def test_idempotency_keys(db: Db) -> None:

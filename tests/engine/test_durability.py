@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import LAB, Lab, wait_until
 from tests.simulators.shop import Shop
+from vtid.db import LeaseLost
 
 MakeLab = Callable[..., Lab]
 PAY = '[[step]]\nid="buy"\nuses="lab.pay"\nretries=20\nwith={{url="{url}", blind={blind}}}'
@@ -173,7 +174,7 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing(make_lab: MakeLab
     asleep.lease_s = -1
     lab.bridge.run(asleep.claim(job_id))
     assert lab.run(job_id).status == "completed"
-    with pytest.raises(Exception, match=job_id):
+    with pytest.raises(LeaseLost, match=job_id):
         lab.bridge.run(asleep.complete(job_id, [], {}, "mine"))
     assert lab.job(job_id).results
 

@@ -29,6 +29,9 @@ MISBEHAVE = '[[step]]\nid="m"\ntitle="Misbehave"\nuses="lab.misbehave"'
         ("open_files", {"limits__step_open_files": 64}, "Too many open files"),
         ("exit", {}, "it ended by itself with code 3; its last words: the last words"),
         ("bug", {}, "it has a bug: KeyError: 'nobody'"),
+        ("garbage", {}, "it has a bug: what it sent is no message"),
+        ("endless_message", {}, "it has a bug: it sent a message of 4294967295 bytes"),
+        ("die_with_a_child_left", {}, "it crashed (SIGSEGV)"),
     ],
 )
 def test_it_fails_alone_and_says_why(make_lab: MakeLab, how: str, settings: dict[str, int], words: str) -> None:
@@ -47,7 +50,7 @@ def test_a_hang_ends_at_the_timeout(make_lab: MakeLab, how: str) -> None:
     assert job.error.message == "Misbehave: it took longer than 0.5 s and was stopped"
 
 
-@pytest.mark.parametrize("how", ["hang", "hang_in_native_code", "hang_with_children"])
+@pytest.mark.parametrize("how", ["hang", "hang_in_native_code", "hang_with_children", "half_a_message"])
 def test_cancel_kills_within_a_second_with_all_its_children(make_lab: MakeLab, tmp_path: Path, how: str) -> None:
     lab = make_lab({"p": MISBEHAVE})
     job_id = lab.submit("p", {"how": how, "report": str(tmp_path / "pid")})
@@ -69,7 +72,32 @@ def test_cancel_kills_within_a_second_with_all_its_children(make_lab: MakeLab, t
     assert time.monotonic() - cancelled < 5
     assert lab.job(job_id).status == "cancelled"
     wait_until(lambda: not any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids))
-    assert not (lab.app.workspaces.root / job_id).exists()
+    assert not (lab.runner.workspaces.root / job_id).exists()
+
+
+def test_what_cannot_be_removed_easily_is_removed_all_the_same(make_lab: MakeLab) -> None:
+    lab = make_lab({"p": MISBEHAVE})
+    job = lab.run(lab.submit("p", {"how": "nest_folders"}))
+    assert job.status == "completed"
+    assert not (lab.runner.workspaces.root / job.id).exists()
+
+
+def test_a_step_cannot_change_the_file_that_came_in(make_lab: MakeLab, tmp_path: Path) -> None:
+    from vtid.media.synth import draw_clip
+
+    clip = tmp_path / "clip.mp4"
+    draw_clip(clip, seconds=0.4, width=64, height=48)
+    before = clip.read_bytes()
+    lab = make_lab({"p": '[[step]]\nid="s"\nuses="lab.scribble"'})
+    job = lab.run(lab.submit("p", files={"video": clip}))
+    assert clip.read_bytes() == before
+    asset = lab.bridge.run(lab.app.jobs.asset(job.inputs["video"]))
+    assert b"".join(lab.app.storage.read(asset.key)) == before
+
+
+def test_a_step_in_place_cannot_take_the_worker_along(make_lab: MakeLab) -> None:
+    lab = make_lab({"p": '[[step]]\nid="l"\nuses="lab.leave"'})
+    assert lab.run(lab.submit("p")).error.message == "l: it has a bug: SystemExit: 3"
 
 
 def test_a_process_of_a_step_gets_nobody_elses_secrets(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_a_job_runs_and_delivers_under_its_name(make_lab: MakeLab) -> None:
     assert (job.status, job.progress, job.message) == ("completed", 100, "p completed")
     assert job.results[0].filename == "p.out.txt"
     assert lab.result_text(job.id) == "hi"
-    assert not (lab.app.workspaces.root / job.id).exists()
+    assert not (lab.runner.workspaces.root / job.id).exists()
 
 
 def test_outputs_flow_by_type_without_being_named(make_lab: MakeLab) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -34,7 +36,11 @@ def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
             text = path.read_text()
         try:
             params[name] = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except msgspec.DecodeError as error:
+            if text.lstrip().startswith(("[", "{", '"')):  # meant as JSON
+                raise InvalidInput(
+                    f"{name} is not valid JSON: {error}", problems=[Problem(name, str(error))]
+                ) from error
             params[name] = text
     return params
 
@@ -59,12 +65,52 @@ def plan(inputs: Sequence[Path], target: Path | None) -> list[tuple[Path, Path |
             problems.append(Problem(str(path), "there is no such file"))
     if target and len(found) > 1 and (target.is_file() or target.suffix.lower() in MEDIA):
         problems.append(Problem("-o", f"{len(found)} inputs need a folder, and {target} is a file"))
+    problems += _collisions(found) if target else []
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     several = len(found) > 1 or any(p.is_dir() for p in inputs)
     if target is None or (not several and not target.is_dir() and target.suffix):
         return [(p, target) for p, _ in found]
     return [(p, target / inside / "") for p, inside in found] if several else [(found[0][0], target)]
+
+
+def _collisions(found: Sequence[tuple[Path, Path]]) -> list[Problem]:
+    """Inputs of one name that would go to one place: a result is never lost to another."""
+    first: dict[Path, Path] = {}
+    problems = []
+    for path, inside in found:
+        other = first.setdefault(inside / path.name, path)
+        if other is not path:
+            problems.append(Problem(str(path), f"its result would have the same name as that of {other}"))
+    return problems
+
+
+def without_results(work: list[tuple[Path, Path | None]], names: Sequence[str]) -> list[tuple[Path, Path | None]]:
+    """The same without files that are results of others among them, left there by an earlier run.
+
+    Args:
+        work: which file goes where.
+        names: the templates of the pipeline's [[deliver]] tables.
+    """
+    made = {
+        source.parent / name.format(stem=source.stem, suffix=source.suffix, pipeline="", step="")
+        for source, _ in work
+        for name in names
+        if name != "{stem}{suffix}"
+    }
+    return [(source, goal) for source, goal in work if source not in made]
+
+
+def stop_once() -> None:
+    """Have the first Ctrl-C or SIGTERM cancel, and leave the cancelling in peace."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 def _hidden(path: Path) -> bool:
@@ -108,12 +154,15 @@ def command(
     params = parse_params(pairs)
     work = plan(inputs, target)
     config = load_config(ctx)
+    stop_once()
     logs.configure("error", config.logging.format, service="run")
     near = _folder_for(target) if target else work[0][0].parent
     code = 0
     rows: list[dict[str, Any]] = []
     with local_run(config, near) as local:
-        local.app.pipelines.get(pipeline)
+        names = [d.name for d in local.app.pipelines.get(pipeline).deliver]
+        if any(path.is_dir() for path in inputs):
+            work = without_results(work, names)
         runs: LocalRun = local
         for source, goal in work:
             row = _one(runs, out, pipeline, params, source, goal, overwrite=overwrite)
@@ -123,7 +172,8 @@ def command(
         out.json(rows if len(rows) > 1 else rows[0])
     elif len(rows) > 1:
         done = sum(r["status"] == "completed" for r in rows)
-        out.say(f"{done} of {len(rows)} files done.")
+        failed = len(rows) - done
+        out.say(f"{done} of {len(rows)} files done{f', {failed} failed' if failed else ''}.")
     ctx.exit(code)
 
 
@@ -161,11 +211,12 @@ def _one(
             out.say(f"✓ {source.name} → {paths[0] if paths else 'nothing'}  ({row['seconds']:.1f} s)\n  {job.message}")
     except VtidError as error:
         row |= {
+            "status": "failed",
             "error": {"code": error.code, "message": error.message, "errors": error.problems},
             "exit_code": error.exit_code,
         }
-        out.err.print(f"✗ {source.name}:", style="red", end=" ", markup=False)
         if not out.as_json:
+            out.err.print(f"✗ {source.name}:", style="red", end=" ", markup=False)
             out.error(error)
     return row
 

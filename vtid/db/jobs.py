@@ -256,9 +256,14 @@ class Jobs:
             job = to_job(await _row(c, job_id, user_id))
             if not job.status.ended:
                 raise Conflict(f"This job is {job.status.value}; cancel it first.")
-            keys = (await c.execute(select(assets.c.key).where(assets.c.job_id == job_id))).scalars().all()
+            own = (await c.execute(select(assets.c.id, assets.c.key).where(assets.c.job_id == job_id))).all()
+            open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
+            others = (await c.execute(select(jobs.c.id, jobs.c.inputs).where(open_))).all() if own else []
+            for other, inputs in others:
+                if {i for i, _ in own} & set(inputs.values()):
+                    raise Conflict(f"The job {other} still works on this job's file; delete this one afterwards.")
             await c.execute(delete(jobs).where(jobs.c.id == job_id))
-            return list(keys)
+            return [key for _, key in own]
 
 
 async def end(

@@ -37,8 +37,8 @@ class Claim(Struct, frozen=True):
     """By the name of the source."""
 
 
-class LeaseLost(Exception):
-    """Another worker has the job now."""
+class LeaseLost(BaseException):
+    """Another worker has the job now. Nothing is wrong with it; steps let this through as they do `Cancelled`."""
 
 
 class Work:
@@ -107,13 +107,22 @@ class Work:
             job,
             [to_run(r) for r in runs.mappings()],
             [to_artifact(r) for r in made.mappings()],
-            {name: by_id[i] for name, i in job.inputs.items()},
+            {name: by_id[i] for name, i in job.inputs.items() if i in by_id},
         )
 
-    async def renew(self, *, host: str, pid: int, slots: int, labels: Sequence[str]) -> None:
-        """Extend the leases of this worker's jobs and show that it lives."""
+    async def renew(self, job_ids: Iterable[str], *, host: str, pid: int, slots: int, labels: Sequence[str]) -> None:
+        """Show that this worker lives, and extend its leases.
+
+        Args:
+            job_ids: the jobs in hand. One that slipped out of it, whatever its row says, goes on in another turn.
+            host: where the worker is.
+            pid: its process.
+            slots: jobs that it runs at once.
+            labels: what it can do.
+        """
         now = self._clock()
-        mine = and_(jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value)
+        still = jobs.c.status == JobStatus.PROCESSING.value
+        mine = and_(jobs.c.worker_id == self.worker_id, still, jobs.c.id.in_(list(job_ids)))
         row = {"host": host, "pid": pid, "slots": slots, "labels": list(labels), "seen_at": now}
         async with self._db.write() as c:
             await c.execute(update(jobs).where(mine).values(lease_until=now + self.lease_s))
@@ -221,7 +230,13 @@ class Work:
         """Store how far a step is; the caller keeps the rate down."""
         data = {"step_id": step_id, "step_progress": round(fraction, 4), "progress": job_progress, "message": message}
         async with self._db.write() as c:
-            await self._emit(c, job_id, "progress", data, progress=job_progress, message=message)
+            told = (*self._mine(job_id), jobs.c.cancel_requested.is_(False))  # "Cancelling…" stays to be seen
+            if not await emit(
+                c, job_id, self._clock(), "progress", data, *told, progress=job_progress, message=message
+            ):
+                if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
+                    raise LeaseLost(job_id)
+                return
             mine = and_(step_runs.c.job_id == job_id, step_runs.c.step_id == step_id)
             await c.execute(update(step_runs).where(mine).values(progress=fraction, message=message))
 

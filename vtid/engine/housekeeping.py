@@ -11,12 +11,15 @@ import structlog
 from vtid.db import Jobs
 from vtid.engine.bridge import Bridge
 from vtid.engine.layout import Workspaces, job_prefix
+from vtid.engine.prober import Prober
 from vtid.errors import NotFound
 from vtid.storage import LocalStorage
 
 log = structlog.get_logger("vtid.housekeeping")
 UPLOAD_S = 24 * 3600.0
 """How long an upload may take; what is older in the staging folder is nobody's."""
+PROBE_S = 3600.0
+"""How long a file may be looked at."""
 DRAFT_S = 24 * 3600.0
 """How long a job's files may be there before the job is."""
 
@@ -29,18 +32,23 @@ class Housekeeping:
         bridge: to the database.
         storage: of files.
         workspaces: of this machine.
+        prober: of this machine.
     """
 
-    def __init__(self, jobs: Jobs, bridge: Bridge, storage: LocalStorage, workspaces: Workspaces) -> None:
+    def __init__(
+        self, jobs: Jobs, bridge: Bridge, storage: LocalStorage, workspaces: Workspaces, prober: Prober
+    ) -> None:
         self._jobs = jobs
         self._bridge = bridge
         self._storage = storage
         self._workspaces = workspaces
+        self._prober = prober
 
     def sweep(self) -> None:
         """Remove what nobody can want any more."""
         swept = {
             "workspaces": self._workspaces.sweep(self._in_hand()),
+            "probes": self._prober.sweep(PROBE_S),
             "staged": self._storage.sweep(UPLOAD_S),
             "drafts": sum(self._sweep_draft(folder) for folder in self._old_drafts()),
         }

@@ -17,6 +17,7 @@ from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
+from vtid.engine.isolation import remove_folder
 from vtid.engine.layout import job_prefix, source_key
 from vtid.engine.prober import Prober
 from vtid.errors import InvalidInput, Problem
@@ -172,12 +173,10 @@ class Draft:
         """Look at a stored file under its owner's name for it. Raises `MediaError` where it is not what it should."""
         local = self._intake.scratch / self.job_id / kind / Path(source.key).name
         try:
-            self._intake.storage.fetch(source.key, local)
+            self._intake.storage.fetch(source.key, local, link=True)
             return self._intake.prober.probe(local, kind)
         finally:
-            local.unlink(missing_ok=True)
-            local.parent.rmdir()
-            local.parent.parent.rmdir()
+            remove_folder(self._intake.scratch / self.job_id)
 
     def _check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
         """Ask each step whether its params fit the files that it will get."""

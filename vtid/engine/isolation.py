@@ -79,6 +79,9 @@ class Child:
 
     def kill(self) -> None:
         """End the process and all that it started. Safe to call again."""
+        for process in _family(self.process.pid):  # those that left the group too
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -91,13 +94,13 @@ class Child:
             Its exit code, negative for a signal and None while it lives, and the most memory that it had, in bytes.
         """
         deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.process.returncode is None:
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid:
                 self.process.returncode = os.waitstatus_to_exitcode(status)
                 return self.process.returncode, usage.ru_maxrss * 1024
             time.sleep(POLL_S / 10)
-        return None, 0
+        return self.process.returncode, 0
 
     def last_words(self, limit: int = 4000) -> str:
         """The end of what it printed."""
@@ -164,14 +167,29 @@ class _Supervisor:
             while True:
                 ready = selector.select(POLL_S)
                 self.look()
-                if not ready:
+                if not ready and not self.ended():
                     continue
-                try:
-                    outcome = self.handle(self.child.channel.report())
-                except (EOFError, OSError):
-                    raise StepCrashed(self.post_mortem()) from None
-                if outcome is not None:
-                    return self.final(outcome)
+                for report in self.hear() if ready else self.silence():
+                    outcome = self.handle(report)
+                    if outcome is not None:
+                        return self.final(outcome)
+
+    def hear(self) -> list[Report]:
+        try:
+            return self.child.channel.reports()
+        except (EOFError, OSError):
+            raise StepCrashed(self.post_mortem()) from None
+        except ValueError as error:
+            raise StepCrashed(f"it has a bug: {error}") from None
+
+    def silence(self) -> list[Report]:
+        """The process is gone, though something that it started may still hold its end of the line."""
+        raise StepCrashed(self.post_mortem())
+
+    def ended(self) -> bool:
+        with contextlib.suppress(ChildProcessError):
+            return os.waitid(os.P_PID, self.child.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return True
 
     def handle(self, report: Report) -> Outcome | None:
         match report:
@@ -239,28 +257,37 @@ class _Supervisor:
         return f"it ended by itself with code {code}{tail}"
 
 
+def _family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started and that still leads back to it."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
 def _memory(pid: int) -> int:
     """Resident bytes of a process and its children."""
     total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                total += one.memory_info().rss
+    for process in _family(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
     return total
 
 
 def _size(folder: Path) -> int:
-    """Bytes that the files under a folder take, links to stored files left out."""
+    """Bytes that the files under a folder take."""
     total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found = os.lstat(os.path.join(root, name))  # noqa: PTH118 - a hot loop over many files
-                total += found.st_blocks * 512 if found.st_nlink == 1 else 0
+    with contextlib.suppress(RecursionError):  # nested deeper than Python can go; what was counted counts
+        for root, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.lstat(os.path.join(root, name)).st_blocks * 512  # noqa: PTH118 - a hot loop
     return total
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a workspace, whatever is left in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # folders nested deeper than Python can go
+        subprocess.run(["/bin/rm", "-rf", "--", str(folder)], check=False)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection
 from pathlib import Path
 
+from vtid.domain.job import StepRun
 from vtid.engine.isolation import remove_folder
 from vtid.storage.base import safe_filename
 
@@ -20,9 +21,9 @@ def source_key(user_id: str, job_id: str, name: str, filename: str) -> str:
     return f"{job_prefix(user_id, job_id)}source/{name}/{safe_filename(filename)}"
 
 
-def artifact_key(user_id: str, job_id: str, step_id: str, output: str, filename: str) -> str:
-    """A file that a step made."""
-    return f"{job_prefix(user_id, job_id)}steps/{step_id}/{output}/{safe_filename(filename)}"
+def artifact_key(user_id: str, job_id: str, run: StepRun, output: str, filename: str) -> str:
+    """A file that a step made, in one attempt: a later one never replaces what an earlier one published."""
+    return f"{job_prefix(user_id, job_id)}steps/{run.step_id}/{run.attempt}/{output}/{safe_filename(filename)}"
 
 
 def result_key(user_id: str, job_id: str, index: int, filename: str) -> str:
@@ -35,14 +36,21 @@ class Workspaces:
 
     Args:
         root: of all of them; the data folder's `work`.
+        owner: the worker. Each has folders of its own, so that one that slept through its lease, and its steps, cannot
+            touch the files of the worker that took the job over.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, owner: str) -> None:
         self.root = root
+        self._owner = owner
+
+    def folder(self, job_id: str, step_id: str) -> Path:
+        """Where a step works."""
+        return self.root / job_id / self._owner / step_id
 
     def make(self, job_id: str, step_id: str) -> Path:
         """An empty folder for a step; what an earlier attempt left is gone."""
-        folder = self.root / job_id / step_id
+        folder = self.folder(job_id, step_id)
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -51,11 +59,13 @@ class Workspaces:
         return folder
 
     def remove(self, job_id: str, step_id: str | None = None) -> None:
-        """Remove a step's folder, or all of a job's."""
-        remove_folder(self.root / job_id / step_id if step_id else self.root / job_id)
-        if step_id:
-            with contextlib.suppress(OSError):
-                (self.root / job_id).rmdir()
+        """Remove a step's folder, or all that this worker has of a job."""
+        mine = self.root / job_id / self._owner
+        remove_folder(mine / step_id if step_id else mine)
+        with contextlib.suppress(OSError):  # while another step or worker has something there
+            mine.rmdir()
+        with contextlib.suppress(OSError):
+            mine.parent.rmdir()
 
     def sweep(self, keep: Collection[str]) -> int:
         """Remove the folders of jobs that no worker has in hand. Returns how many."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from vtid.db import Work
 from vtid.engine.bridge import Bridge
+from vtid.errors import DiskFull, Unavailable
 from vtid.sdk import Recorded
 
 log = structlog.get_logger("vtid.step")
@@ -78,7 +79,7 @@ class DatabaseLink:
         self._message = message or self._message
         percent = self._job_progress(fraction)
         if self._pace.due():
-            self._bridge.run(
+            self._note(
                 self._work.progress(self._job_id, self._step_id, fraction, job_progress=percent, message=self._message)
             )
 
@@ -91,7 +92,14 @@ class DatabaseLink:
             step_id=self._step_id,
             **{f"step_{k}": v for k, v in fields.items()},
         )
-        self._bridge.run(self._work.log(self._job_id, self._step_id, level, event, fields))
+        self._note(self._work.log(self._job_id, self._step_id, level, event, fields))
+
+    def _note(self, work: Coroutine[Any, Any, None]) -> None:
+        """Store something that is not worth a step: while the database is away, it is left out."""
+        try:
+            self._bridge.run(work)
+        except (Unavailable, DiskFull) as error:
+            log.warning("could not store a step's word", job_id=self._job_id, reason=error.message)
 
     def once_begin(self, key: str) -> Recorded:
         """Store the intent, or say what is known."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import threading
+import time
 from pathlib import Path
+
+import psutil
 
 from vtid import errors
 from vtid.domain.media import MediaInfo
 from vtid.engine.isolation import Child, remove_folder
 from vtid.engine.wire import Probed, ProbeFailed, ProbeTask
 
+PREFIX = "probe-"
 TIMEOUT_S = 60.0
 IDLE_S = 120.0
 """After this long without a file the process is let go: it holds the memory of the media libraries."""
@@ -66,13 +71,24 @@ class Prober:
         assert isinstance(report, ProbeFailed)
         raise _ERRORS.get(report.code, errors.MediaError)(report.message, problems=report.problems)
 
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what killed processes left. Returns how many folders."""
+        count, limit = 0, time.time() - older_than_s
+        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
+            owner = folder.name.removeprefix(PREFIX).partition("-")[0] if folder.name.startswith(PREFIX) else ""
+            gone = not psutil.pid_exists(int(owner)) if owner.isdigit() else folder.stat().st_mtime < limit
+            if gone:
+                remove_folder(folder)
+                count += 1
+        return count
+
     def _warm(self) -> Child:
         if self._timer:
             self._timer.cancel()
         if self._child is None or self._child.process.poll() is not None:
             self._stop()
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._cwd = Path(tempfile.mkdtemp(prefix="probe-", dir=self._folder))
+            self._cwd = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=self._folder))
             self._child = Child(self._cwd)
         return self._child
 

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: exponential backoff with jitter."""
+"""The operator's numbers for running jobs, and how long to wait before trying again."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ class Backoff(Struct, frozen=True):
         spread = random.uniform(-1, 1) if spread is None else spread
         wait: float = min(self.max_s, self.base_s * 2 ** (failures - 1)) * (1 + self.jitter * spread)
         return wait
+
+
+class Policy(Struct, frozen=True):
+    """The operator's numbers for running jobs."""
+
+    backoff: Backoff
+    step_timeout_s: float
+    progress_per_second: float
+    max_lost: int
+    """A step under which more workers died than this is given up."""
+    labels: frozenset[str] = frozenset()
+    """What this worker can do."""

@@ -13,7 +13,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import structlog
-from msgspec import Struct
 
 from vtid.db import Claim, LeaseLost, Work
 from vtid.domain.artifact import Artifact
@@ -24,29 +23,17 @@ from vtid.engine.control import Control, HandBack, Reason
 from vtid.engine.delivery import deliver
 from vtid.engine.layout import Workspaces
 from vtid.engine.links import Pace
-from vtid.engine.retry import Backoff
+from vtid.engine.retry import Policy
 from vtid.engine.stepper import Stepper
 from vtid.engine.steps import Outcome
 from vtid.engine.wire import Done, Failed, Later, Suspend
-from vtid.errors import Cancelled, StepCrashed, StepFailed, VtidError
+from vtid.errors import Cancelled, NotFound, StepCrashed, StepFailed, Unavailable, VtidError
 from vtid.storage import Storage
 
 log = structlog.get_logger("vtid.job")
 PARALLEL_STEPS = 4
 """Independent steps of one job that run at once."""
 LABEL_WAIT_S = 2.0
-
-
-class Policy(Struct, frozen=True):
-    """The operator's numbers for running jobs."""
-
-    backoff: Backoff
-    step_timeout_s: float
-    progress_per_second: float
-    max_lost: int
-    """A step under which more workers died than this is given up."""
-    labels: frozenset[str] = frozenset()
-    """What this worker can do."""
 
 
 class Runner:
@@ -124,6 +111,10 @@ class Runner:
             except _FailedError as error:
                 failed = error.failure
                 self._settle(lambda: turn.failed(failed), job_id)
+            except Unavailable as error:
+                # The database was away. It is no fault of the job's: it goes on when the database is back.
+                log.warning("let go of a job", job_id=job_id, reason=error.message)
+                self._settle(turn.hand_back, job_id)
             except VtidError as error:
                 failure = Failure(error.code, error.message, problems=error.problems, suggestion=error.suggestion)
                 self._settle(lambda: turn.failed(failure), job_id)
@@ -162,6 +153,8 @@ class _Turn:
     # --- the graph
 
     def run(self) -> None:
+        if gone := self.job.inputs.keys() - self.assets.keys():
+            raise NotFound(f"The file {', '.join(sorted(gone))} of this job was deleted.")
         while (ready := self.ready()) and len(ready) == 1 and self.next_wake() is None:
             self.step(ready[0])  # a chain needs no threads
         if ready:
@@ -276,7 +269,10 @@ class _Turn:
     def step_ended(self, step: Step, run: StepRun, outcome: Outcome, deadline: float) -> None:
         match outcome:
             case Done(outputs=outputs):
-                artifacts, run.outputs = self.runner.stepper.keep(self.job, step, outputs, self.assets, self.made)
+                if self.bridge.run(self.work.orphaned([self.job.id])):  # nothing is published by a worker that lost it
+                    self.control.check()
+                    raise LeaseLost(self.job.id)
+                artifacts, run.outputs = self.runner.stepper.keep(self.job, step, run, outputs, self.assets, self.made)
                 self.made |= {f"{a.step_id}.{a.output}": a for a in artifacts}
                 run.status, run.progress, run.ended_at = StepStatus.COMPLETED, 1.0, self.runner.clock()
                 self.bridge.run(self.work.complete_run(self.job.id, run, artifacts, job_progress=self.percent()))

@@ -174,7 +174,13 @@ class Stepper:
     # --- files out
 
     def keep(
-        self, job: Job, step: Step, outputs: dict[str, Any], assets: Mapping[str, Asset], made: Mapping[str, Artifact]
+        self,
+        job: Job,
+        step: Step,
+        run: StepRun,
+        outputs: dict[str, Any],
+        assets: Mapping[str, Asset],
+        made: Mapping[str, Artifact],
     ) -> tuple[list[Artifact], dict[str, Any]]:
         """Check and store what a step made.
 
@@ -185,7 +191,7 @@ class Stepper:
             StepCrashed: an output is not what the step said it is.
         """
         spec = self._plugins.specs[step.uses]
-        kept = _Keeper(self._storage, self._prober, self._workspaces.root / job.id / step.id, job, step, spec)
+        kept = _Keeper(self._storage, self._prober, self._workspaces.folder(job.id, step.id), job, run, spec)
         known = {
             input_path(kept.folder, p.name, f): f
             for p in spec.inputs
@@ -206,7 +212,7 @@ class _Keeper(Struct):
     prober: Prober
     folder: Path
     job: Job
-    step: Step
+    run: StepRun
     spec: StepSpec
 
     def file(self, output: str, kind: str, value: dict[str, Any], known: Mapping[Path, StoredFile]) -> Artifact:
@@ -221,7 +227,7 @@ class _Keeper(Struct):
         info = self.probe(output, kind, path)
         stem, suffix = os.path.splitext(self.job.original_filename)  # noqa: PTH122 - a name, not a path
         filename = value.get("name") or f"{stem}{path.suffix or suffix}"
-        key = artifact_key(self.job.user_id, self.job.id, self.step.id, output, filename)
+        key = artifact_key(self.job.user_id, self.job.id, self.run, output, filename)
         size = self.storage.put(key, path, move=True)
         return self.artifact(output, kind, filename, size, key, info)
 
@@ -235,7 +241,7 @@ class _Keeper(Struct):
 
     def artifact(self, output: str, kind: str, filename: str, size: int, key: str, info: Any) -> Artifact:
         assert kind in FILE_TYPES
-        return Artifact(self.job.id, self.step.id, output, kind, filename, size, key, 0.0, info)
+        return Artifact(self.job.id, self.run.step_id, output, kind, filename, size, key, 0.0, info)
 
 
 def first_that_exists(refs: Any, made: Mapping[str, Artifact], assets: Mapping[str, Asset]) -> StoredFile | None:

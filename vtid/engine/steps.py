@@ -11,7 +11,17 @@ import msgspec
 
 from vtid.domain.artifact import File
 from vtid.engine.wire import Done, Failed, Later, Suspend
-from vtid.errors import InvalidInput, NeedsAttention, RetryLater, StepCrashed, StepError, Suspended, VtidError
+from vtid.errors import (
+    InvalidInput,
+    NeedsAttention,
+    RetryLater,
+    StepCrashed,
+    StepError,
+    StorageError,
+    Suspended,
+    Unavailable,
+    VtidError,
+)
 from vtid.sdk import Context, Step
 
 Outcome = Done | Suspend | Later | Failed
@@ -42,7 +52,9 @@ def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str,
         raise
     except MemoryError:
         return Failed("memory", "the step ran out of memory", trace=traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 - whatever an author's code raises must not take the worker with it
+    except (Unavailable, StorageError):  # ours, not the author's: the database or the disk is away
+        raise
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a step takes no worker with it
         message = error.message if isinstance(error, VtidError) else f"{type(error).__name__}: {error}"
         return Failed("bug", message, trace=traceback.format_exc())
 

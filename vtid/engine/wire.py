@@ -14,6 +14,7 @@ from vtid.errors import Problem
 from vtid.sdk import Recorded
 
 HEADER = struct.Struct("!I")
+MAX_MESSAGE = 16 << 20
 
 
 class Message(Struct, tag=True):
@@ -158,6 +159,13 @@ _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 _reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
 
 
+def _decoded(data: bytes) -> Report:
+    try:
+        return _reports.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"what it sent is no message: {error}") from error
+
+
 class Channel:
     """One end of the pair.
 
@@ -167,6 +175,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self._heard = bytearray()
 
     def send(self, message: Message) -> None:
         """Send one message. Raises `OSError` when the other end is gone."""
@@ -192,6 +201,28 @@ class Channel:
     def report(self) -> Report:
         """The next message from the step's process. Raises `EOFError` when it is gone."""
         return _reports.decode(self._receive())
+
+    def reports(self) -> list[Report]:
+        """The messages from the step's process that are whole by now; never waits when there is something to read.
+
+        Raises:
+            EOFError: it is gone.
+            ValueError: what it sent is no message, or too long for one.
+        """
+        piece = self.socket.recv(1 << 16)
+        if not piece:
+            raise EOFError
+        self._heard += piece
+        found: list[Report] = []
+        while len(self._heard) >= HEADER.size:
+            length = HEADER.unpack_from(self._heard)[0]
+            if length > MAX_MESSAGE:
+                raise ValueError(f"it sent a message of {length} bytes; {MAX_MESSAGE} are allowed")
+            if len(self._heard) < HEADER.size + length:
+                break
+            found.append(_decoded(bytes(self._heard[HEADER.size : HEADER.size + length])))
+            del self._heard[: HEADER.size + length]
+        return found
 
     def close(self) -> None:
         """Close this end."""

@@ -100,7 +100,7 @@ class Worker:
 
     def start(self) -> None:
         """Show up, then begin to take jobs."""
-        self._renew()
+        self._renew()  # a worker that cannot reach its database does not start
         self._quietly(self._reconcile)  # before sweeping: what dead workers held is nobody's then
         self._quietly(self._housekeeping.sweep)
         self._heart.start()
@@ -145,11 +145,13 @@ class Worker:
                 time.sleep(self._tick_s)
 
     def _quietly(self, act: Callable[[], None]) -> None:
-        """The heart goes on beating while the database is away."""
+        """The heart goes on beating while the database is away, and over bugs of ours."""
         try:
             act()
         except VtidError as error:
             log.warning("the database did not answer", reason=error.message)
+        except Exception:  # a worker without its heart would lose every job that it has
+            log.exception("bug in the heart of a worker")
 
     def _look_for_cancels(self) -> None:
         active = self._runner.active
@@ -164,7 +166,11 @@ class Worker:
                 self._runner.stop(job_id, Reason.LOST)
 
     def _renew(self) -> None:
-        self._bridge.run(self._work.renew(host=this_machine(), pid=os.getpid(), slots=self._slots, labels=self._labels))
+        self._bridge.run(
+            self._work.renew(
+                self._runner.active, host=this_machine(), pid=os.getpid(), slots=self._slots, labels=self._labels
+            )
+        )
 
     def _reconcile(self) -> None:
         if dead := self._bridge.run(self._work.bury(this_machine(), is_alive)):

@@ -53,8 +53,15 @@ class Storage(Protocol):
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Store a local file; with `move` the original may be used up. Returns its size in bytes."""
 
-    def fetch(self, key: str, target: Path) -> None:
-        """Make a local file of it, at the least cost there is. Do not write to that file. Raises `NotFound`."""
+    def fetch(self, key: str, target: Path, *, link: bool = False) -> None:
+        """Make a local file of it. Raises `NotFound`.
+
+        Args:
+            key: of the file.
+            target: does not exist yet.
+            link: at the least cost there is, for readers that can be trusted: whoever writes to the target then may
+                change what is stored.
+        """
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to and without `end`, in pieces. Raises `NotFound`."""

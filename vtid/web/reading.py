@@ -59,7 +59,7 @@ def parse_object(text: bytes | str, place: str, problems: list[Problem]) -> dict
     """A JSON object, or an empty one and a complaint."""
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problems.append(Problem(place, f"is not valid JSON: {error}", "not_json"))
         return {}
     if not isinstance(value, dict):

@@ -26,7 +26,7 @@ def parse(text: str, *, file: str) -> Pipeline:
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         problem = Problem("", f"not valid TOML: {error}", "toml", file)
         raise PipelineError(f"{file} is not valid TOML: {error}", problems=[problem]) from error
     problems: list[Problem] = []

@@ -69,7 +69,8 @@ class Params(Struct, forbid_unknown_fields=True):
         Meta(description="Constant rate factor, smaller is better; empty: so that the loss does not show."),
     ] = None
     preset: Annotated[
-        str | None, Meta(description="The encoder's preset, such as veryfast or slow; empty: vtid chooses.")
+        Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] | None,
+        Meta(description="The preset of x264 and x265; slower is smaller. Empty: vtid chooses."),
     ] = None
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,27 @@ class Pass(Step):
 
     def run(self, ctx: Context, params: NoParams, inputs: VideoIn) -> VideoOut:
         return VideoOut(inputs.video)
+
+
+class Scribble(Step):
+    """Write into the file that came in."""
+
+    name = "lab.scribble"
+
+    def run(self, ctx: Context, params: NoParams, inputs: VideoIn) -> VideoOut:
+        with inputs.video.path.open("r+b") as file:
+            file.truncate(10)
+        return VideoOut(inputs.video)
+
+
+class Leave(Step):
+    """Try to take the worker along."""
+
+    name = "lab.leave"
+    isolated = False
+
+    def run(self, ctx: Context, params: NoParams, inputs: Nothing) -> Nothing:
+        raise SystemExit(3)
 
 
 class WriteParams(Struct, forbid_unknown_fields=True):
@@ -211,7 +233,7 @@ class Misbehave(Step):
         pid = os.fork()
         if pid == 0:
             time.sleep(1000)
-        Path(ctx.workspace.parent.parent.parent / "grandchild").write_text(str(pid))
+        Path(ctx.workspace.parents[3] / "grandchild").write_text(str(pid))
         while True:
             time.sleep(1)
 
@@ -227,6 +249,32 @@ class Misbehave(Step):
 
     def bug(self, ctx: Context) -> None:
         raise KeyError("nobody")
+
+    def _channel(self) -> socket.socket:
+        return socket.socket(fileno=os.dup(int(sys.argv[1])))
+
+    def half_a_message(self, ctx: Context) -> None:
+        self._channel().sendall(b"\0\0\3\xe8x")
+        time.sleep(1000)
+
+    def endless_message(self, ctx: Context) -> None:
+        self._channel().sendall(b"\xff\xff\xff\xff" + b"x" * 1000)
+        time.sleep(1000)
+
+    def garbage(self, ctx: Context) -> None:
+        self._channel().sendall(b"\0\0\0\4junk")
+        time.sleep(1000)
+
+    def die_with_a_child_left(self, ctx: Context) -> None:
+        if os.fork() == 0:
+            time.sleep(1000)
+        os.kill(os.getpid(), 11)
+
+    def nest_folders(self, ctx: Context) -> None:
+        os.chdir(ctx.workspace)
+        for _ in range(3000):
+            Path("d").mkdir()
+            os.chdir("d")
 
     def environment(self, ctx: Context) -> None:
         raise StepError(",".join(sorted(os.environ)))
@@ -315,4 +363,19 @@ class Pay(Step):
 
 @hookimpl
 def vtid_steps() -> list[type[Step]]:
-    return [Noop, NoopIsolated, Pass, Write, Append, Meet, Fail, Misbehave, WrongOutput, Slow, SlowInPlace, Pay]
+    return [
+        Noop,
+        NoopIsolated,
+        Pass,
+        Scribble,
+        Leave,
+        Write,
+        Append,
+        Meet,
+        Fail,
+        Misbehave,
+        WrongOutput,
+        Slow,
+        SlowInPlace,
+        Pay,
+    ]
