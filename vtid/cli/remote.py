@@ -29,6 +29,8 @@ QUIET_S, REPLAY_S = 1.0, 3.0
 """After so long without an event, or so long in all, a listener has been told what there was to tell."""
 PATIENCE_S = 60.0
 """How long a follower waits for a daemon that went away: long enough for a restart."""
+MOST_BREAKS = 30
+"""A stream that breaks off so often without an event between is not going to say anything."""
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 SHORTEST_PREFIX = 4
 ID_LENGTH = 36
@@ -198,7 +200,7 @@ class Remote:
                     return  # the daemon closes the stream after the last event, and not at an ending before a retry
             except Unavailable as error:
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > PATIENCE_S:
+                if time.monotonic() - away_since > PATIENCE_S or failures >= MOST_BREAKS:
                     raise self._away() from error
             time.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
             failures += 1

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from vtid.errors import Unavailable
 
 HEAD = "0001"
 """The newest revision; a test keeps it equal to the versions folder. An up-to-date start then needs no Alembic."""
@@ -82,4 +85,7 @@ def _upgrade(url: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except OperationalError as error:
+        raise Unavailable(f"The database does not answer: {error.orig}") from error
