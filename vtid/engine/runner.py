@@ -137,6 +137,7 @@ class _Turn:
     def __init__(self, runner: Runner, claim: Claim, control: Control) -> None:
         self.runner = runner
         self.job = claim.job
+        self.began = runner.clock()
         self.control = control
         self.policy = runner.policy
         self.bridge = runner.bridge
@@ -269,9 +270,7 @@ class _Turn:
     def step_ended(self, step: Step, run: StepRun, outcome: Outcome, deadline: float) -> None:
         match outcome:
             case Done(outputs=outputs):
-                if self.bridge.run(self.work.orphaned([self.job.id])):  # nothing is published by a worker that lost it
-                    self.control.check()
-                    raise LeaseLost(self.job.id)
+                self.still_mine()
                 artifacts, run.outputs = self.runner.stepper.keep(self.job, step, run, outputs, self.assets, self.made)
                 self.made |= {f"{a.step_id}.{a.output}": a for a in artifacts}
                 run.status, run.progress, run.ended_at = StepStatus.COMPLETED, 1.0, self.runner.clock()
@@ -285,6 +284,14 @@ class _Turn:
             case Failed() as failed:
                 error = StepFailed(failed.message, problems=failed.problems, suggestion=failed.suggestion)
                 self.step_failed(step, run, error, final=True, code=failed.kind)
+
+    def still_mine(self) -> None:
+        """Raise unless this worker has the job: one that slept through its lease publishes nothing."""
+        if self.runner.clock() - self.began > self.work.lease_s / 2 and self.bridge.run(
+            self.work.orphaned([self.job.id])
+        ):
+            self.control.check()
+            raise LeaseLost(self.job.id)
 
     def step_failed(self, step: Step, run: StepRun, error: StepFailed, *, final: bool, code: str | None = None) -> None:
         """Try again, go on without the step, or fail the job: as the pipeline says."""
@@ -367,17 +374,15 @@ class _Turn:
     def say(self, status: JobStatus, **more: object) -> None:
         """One rich line for a job that ended."""
         now = self.runner.clock()
-        seconds = {
-            r.step_id: round(r.ended_at - r.started_at, 3) for r in self.runs.values() if r.ended_at and r.started_at
-        }
-        size = sum(a.size for a in self.assets.values())
+        ended = [r for r in self.runs.values() if r.ended_at and r.started_at]
+        seconds = {r.step_id: round((r.ended_at or 0) - (r.started_at or 0), 3) for r in ended}
         log.info(
             f"job {status.value}",
             job_id=self.job.id,
             user_id=self.job.user_id,
             pipeline=self.job.pipeline.name,
             filename=self.job.original_filename,
-            input_bytes=size,
+            input_bytes=sum(a.size for a in self.assets.values()),
             duration_seconds=round(now - self.job.created_at, 3),
             waited_seconds=round((self.job.started_at or now) - self.job.created_at, 3),
             step_seconds=seconds,
