@@ -41,10 +41,6 @@ class Output:
         """A line for people; with --json it goes to standard error."""
         (self.err if self.as_json else self.out).print(text, markup=False)
 
-    def rich(self, text: Any) -> None:
-        """The same with rich markup; never put a stranger's words in it unescaped."""
-        (self.err if self.as_json else self.out).print(text)
-
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table for people."""
         table = Table(box=None, pad_edge=False, header_style="bold")

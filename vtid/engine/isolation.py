@@ -167,9 +167,13 @@ class _Supervisor:
             while True:
                 ready = selector.select(POLL_S)
                 self.look()
-                if not ready and not self.ended():
+                if not ready:
+                    # What the process started may still hold its end of the line, so silence alone says nothing; and
+                    # the last words may have come just before the end: one more look after it.
+                    if self.ended() and not selector.select(0):
+                        raise StepCrashed(self.post_mortem())
                     continue
-                for report in self.hear() if ready else self.silence():
+                for report in self.hear():
                     outcome = self.handle(report)
                     if outcome is not None:
                         return self.final(outcome)
@@ -181,10 +185,6 @@ class _Supervisor:
             raise StepCrashed(self.post_mortem()) from None
         except ValueError as error:
             raise StepCrashed(f"it has a bug: {error}") from None
-
-    def silence(self) -> list[Report]:
-        """The process is gone, though something that it started may still hold its end of the line."""
-        raise StepCrashed(self.post_mortem())
 
     def ended(self) -> bool:
         with contextlib.suppress(ChildProcessError):
