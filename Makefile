@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint format check wheels bench-engine constraints clean
+.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-inpaint constraints clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: setup ## Run every test
 
 test-quick: setup ## Run the tests that take no more than moments
 	@$(BIN)/python -m pytest -m "not slow"
+
+test-easyocr: setup ## Run EasyOCR's own code, in an environment of its own (downloads PyTorch for CPUs)
+	@scripts/test-easyocr
 
 lint: setup ## Style and types: ruff and mypy
 	@failed=0; \
@@ -41,9 +44,12 @@ wheels: setup ## Build the wheel into dist/; it holds the four plugins and the s
 bench-engine: setup ## Measure the engine: a job against a bare queue task, memory at rest, time to start
 	@$(BIN)/python benchmarks/engine/run.py
 
+bench-inpaint: setup ## Measure text removal: quality, speed and memory (ARGS="--quick": a clip of each kind; "--help")
+	@$(BIN)/python -m benchmarks.inpaint $(ARGS)
+
 constraints: ## Choose the versions in constraints.txt anew (needs Python 3.11, 3.12 and 3.13)
 	@python3 scripts/constraints.py
 
 clean: ## Remove what was made here: .venv, caches, dist, demo-out; never data/
-	@rm -rf $(VENV) dist build demo-out .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) .venv-easyocr dist build demo-out .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from vtid import config as vtid_config
 from vtid.errors import InvalidInput, MediaError, UnsupportedMedia, VtidError
 from vtid.local import LocalRun, local_run
 from vtid.media import probe
+from vtid.media.still import still, write_png
 from vtid.media.synth import Look, Subtitle, draw_clip
 
 SUBTITLES = (Subtitle("Nobody knows the way", 0.3, 1.0), Subtitle("Look over there", 1.2, 1.9))
@@ -159,8 +161,6 @@ def _audio_only(path: Path, clip: Path) -> None:
 
 
 def _image(path: Path, clip: Path) -> None:
-    from vtid.media.still import still, write_png
-
     write_png(path, still(clip, 0.0))
 
 
@@ -280,3 +280,72 @@ def test_a_result_may_go_into_another_container(local: LocalRun, tmp_path: Path)
     with pytest.raises(InvalidInput):
         local.deliver(job, 0, tmp_path / "out.txt", overwrite=False)
     assert not list(tmp_path.glob(".*.part*"))
+
+
+def test_the_removed_text_comes_back_as_subtitles_with_its_times(local: LocalRun, tmp_path: Path) -> None:
+    source = tmp_path / "clip.mp4"
+    drawn = (Subtitle("Nobody knows\nthe way out", 0.32, 1.12), Subtitle("Look over there", 1.2, 1.8, fade_s=0.12))
+    draw_clip(source, seconds=2, width=480, height=270, fps=25, subtitles=drawn)
+    job, _ = remove(local, source)
+    (srt,) = (a for a in local.artifacts(job.id) if a.output == "subtitles")
+    text = local.write(srt, tmp_path / "out.srt", overwrite=False).read_text()
+    cues = [cue.split("\n", 2) for cue in text.strip().split("\n\n")]
+    assert [cue[2] for cue in cues] == [s.text for s in drawn]
+    for (_, times, _), subtitle in zip(cues, drawn, strict=True):
+        told = [_seconds(t) for t in times.split(" --> ")]
+        assert told == pytest.approx([subtitle.start_s, subtitle.end_s], abs=0.0405 + (0.04 if subtitle.fade_s else 0))
+
+
+def _seconds(clock: str) -> float:
+    hours, minutes, seconds = clock.replace(",", ".").split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def test_a_mask_is_emptied_as_a_picture_and_as_a_video(local: LocalRun, tmp_path: Path) -> None:
+    source, mask, video = tmp_path / "clip.mp4", tmp_path / "mask.png", tmp_path / "mask.mkv"
+    draw_clip(source, seconds=1, width=320, height=180, fps=25)
+    white = np.zeros((180, 320, 3), np.uint8)
+    white[40:80, 100:180] = 255
+    write_png(mask, white)
+    with av.open(str(video), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for i in range(25):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(white if 5 <= i < 20 else 0 * white, format="bgr24")))
+        out.mux(stream.encode(None))
+    for path, first, last in ((mask, 0.0, 1.0), (video, 0.2, 0.8)):
+        job = local.submit(source, "remove-text", {"policy": "regions"}, {"mask": path})
+        job = local.finish(job.id)
+        assert job.status == "completed", job.error
+        (event,) = job.metadata["clean"]["report"]["events"]
+        assert (event["kind"], event["start_s"], event["end_s"]) == (
+            "erasure",
+            pytest.approx(first),
+            pytest.approx(last),
+        )
+        assert event["at"] == pytest.approx({"x": 100 / 320, "y": 40 / 180, "width": 80 / 320, "height": 40 / 180})
+
+
+def test_a_mask_that_is_no_picture_fails_in_words(local: LocalRun, tmp_path: Path) -> None:
+    source, mask = tmp_path / "clip.mp4", tmp_path / "mask.png"
+    draw_clip(source, seconds=1, width=320, height=180, fps=25)
+    _text(mask, source)
+    job = local.finish(local.submit(source, "remove-text", {}, {"mask": mask}).id)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert "mask.png is not a media file" in job.error.message
+
+
+def test_a_preview_tells_what_is_there_and_shows_the_picture_without_it(local: LocalRun, tmp_path: Path) -> None:
+    source, clean = tmp_path / "clip.mp4", tmp_path / "truth.mkv"
+    drawn = draw_clip(source, seconds=2, width=480, height=270, fps=25, subtitles=SUBTITLES, clean_path=clean)
+    job = local.finish(local.submit(source, "preview-text", {"at_s": 0.6}).id)
+    assert job.status == "completed", job.error
+    report = job.metadata["look"]["report"]
+    assert [f["text"] for f in report["found"]] == [s.text for s in SUBTITLES]
+    picture = local.deliver(job, 0, tmp_path / "still.png", overwrite=False)
+    shown, wanted, dirty = cv2.imread(str(picture)), still(clean, 0.6), still(source, 0.6)
+    assert shown.shape == wanted.shape
+    x0, y0, x1, y1 = drawn.boxes[15] or (0, 0, 0, 0)
+    apart, was = (np.abs(p[y0:y1, x0:x1].astype(int) - wanted[y0:y1, x0:x1]).mean() for p in (shown, dirty))
+    assert apart < 0.2 * was

@@ -28,6 +28,7 @@ from vtid.engine.stepper import Stepper
 from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
 from vtid.errors import StorageError, Unavailable, VtidError
+from vtid.models import Store
 from vtid.sdk import Media
 from vtid.storage import LocalStorage
 from vtid.tasks import Queue
@@ -74,10 +75,11 @@ class App:
             min_free_bytes=config.limits.min_free_disk_mb << 20,
         )
         self.queue = Queue(config.queue_url, secret)
+        self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
         self.intake = Intake(
-            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe"
+            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe", self.models
         )
 
     def ring(self, job_id: str) -> None:
@@ -114,6 +116,7 @@ class App:
             config.workers.threads,
             self.storage.require_room,
             lambda: _media(config.workers.threads),
+            self.models,
         )
         return Runner(work, bridge, self.storage, stepper, workspaces, policy)
 

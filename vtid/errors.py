@@ -147,6 +147,16 @@ class Unavailable(VtidError):
     exit_code = 7
 
 
+class Misfit(VtidError):
+    """What was rendered does not fit what is copied, or the film's frames its packets.
+
+    Planning again with `copy=False` helps.
+    """
+
+    code = "misfit"
+    title = "The parts of the film do not fit together"
+
+
 class StorageError(VtidError):
     """A file could not be stored or read."""
 

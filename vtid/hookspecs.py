@@ -8,7 +8,7 @@ import pluggy
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from vtid.sdk import Step
+    from vtid.sdk import ModelKind, Step
 
 NAMESPACE = "vtid"
 hookspec = pluggy.HookspecMarker(NAMESPACE)
@@ -28,3 +28,8 @@ def vtid_settings() -> type[Struct] | None:
 @hookspec(firstresult=True)
 def vtid_not_ready(settings: Struct) -> str | None:
     """Why the plugin cannot work now (`set SYNC_API_KEY`), or None when it can. Quick, and without the network."""
+
+
+@hookspec
+def vtid_model_kinds() -> list[ModelKind]:  # type: ignore[empty-body]
+    """The kinds of model file that the plugin can use, for `vtid models`."""

@@ -18,7 +18,8 @@ import psutil
 
 from vtid.app import App, build
 from vtid.config import Config
-from vtid.domain.job import Job, StepRun
+from vtid.domain.artifact import Artifact
+from vtid.domain.job import Job, Result, StepRun
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
 from vtid.errors import Conflict, DiskFull, InvalidInput, Problem, StorageError
@@ -32,7 +33,7 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
     """An application for one command.
 
     Args:
-        config: as loaded; its data folder, database and queue are replaced.
+        config: as loaded; its data folder, database and queue are replaced, its models stay.
         near: the folder for scratch files: where the results go, so that they need no second copy.
     """
     near = near.absolute()  # a step's process works in a folder of its own, where a relative path means another file
@@ -49,6 +50,7 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         data=msgspec.structs.replace(config.data, path=scratch),
         database=msgspec.structs.replace(config.database, url=""),
         queue=msgspec.structs.replace(config.queue, url=""),
+        models=msgspec.structs.replace(config.models, path=config.models_path),
         workers=msgspec.structs.replace(config.workers, count=1),
     )
     bridge = Bridge()
@@ -80,13 +82,17 @@ class LocalRun:
         self._work = app.work()
         self._runner = app.runner(bridge, self._work)
 
-    def submit(self, source: Path | None, pipeline: str, params: Mapping[str, Any]) -> Job:
-        """Take a job in, as every other door does."""
+    def submit(
+        self, source: Path | None, pipeline: str, params: Mapping[str, Any], more: Mapping[str, Path] | None = None
+    ) -> Job:
+        """Take a job in, as every other door does; `more` are files beside the video, by the source that they are."""
 
         async def intake() -> Job:
             async with self.app.intake.draft("local") as draft:
                 if source is not None:
                     draft.put("video", source)
+                for name, path in (more or {}).items():
+                    draft.put(name, path)
                 return await draft.submit(pipeline=pipeline, params=params)
 
         return self.bridge.run(intake())
@@ -127,16 +133,23 @@ class LocalRun:
         """How its steps stand."""
         return self.bridge.run(self.app.jobs.runs(job_id))
 
+    def artifacts(self, job_id: str) -> Sequence[Artifact]:
+        """Every file that its steps made."""
+        return self.bridge.run(self.app.jobs.artifacts(job_id))
+
     def deliver(self, job: Job, index: int, target: Path, *, overwrite: bool) -> Path:
         """Put a result into a folder of the person's: whole or not at all.
 
         Raises:
             Conflict: the target exists and `overwrite` was not said.
         """
+        return self.write(job.results[index], target, overwrite=overwrite)
+
+    def write(self, result: Result | Artifact, target: Path, *, overwrite: bool) -> Path:
+        """Put any file of a job into a folder of the person's, as `deliver` does."""
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            result = job.results[index]
             self.app.storage.fetch(result.key, staged)
             if result.kind == "video" and Path(result.filename).suffix.lower() != target.suffix.lower():
                 _rewrap(staged, target.suffix)

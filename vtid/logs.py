@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -24,6 +25,22 @@ def _contract_shape(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return line
 
 
+class _StandardError(io.TextIOBase):
+    """Standard error as it is at the time of writing: it may be replaced, and what it was then closed."""
+
+    def write(self, text: str) -> int:
+        """Where standard error is now."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """The same."""
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """The same."""
+        return sys.stderr.isatty()
+
+
 def configure(level: str = "info", fmt: str = "auto", *, service: str = "vtid", stream: TextIO | None = None) -> None:
     """Set logging up for this process.
 
@@ -33,7 +50,7 @@ def configure(level: str = "info", fmt: str = "auto", *, service: str = "vtid", 
         service: name in every line: api, worker …
         stream: standard error where None.
     """
-    out = stream or sys.stderr
+    out = cast("TextIO", stream or _StandardError())
     console = fmt == "console" or (fmt == "auto" and out.isatty())
     shared = [
         structlog.contextvars.merge_contextvars,

@@ -31,20 +31,24 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from vtid.domain.artifact import Audio, File, Image, Subtitles, Video
+from vtid.domain.film import Box, Frame, Media
 from vtid.domain.media import AudioStream, MediaInfo, OtherStream, VideoStream
+from vtid.domain.model import MODEL_PREFIX, Model, ModelKind, Models, NoModels
 from vtid.domain.region import Coordinates, Region, RegionType
 from vtid.domain.region import normalise as normalise_regions
+from vtid.domain.rendering import EncodeOptions, Part, RenderPlan, Rewritten, Span
 from vtid.errors import (
     Cancelled,
     InvalidInput,
+    Misfit,
     NeedsAttention,
     Problem,
     RetryLater,
@@ -53,11 +57,8 @@ from vtid.errors import (
 )
 from vtid.hookspecs import hookimpl
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 __all__ = [
+    "MODEL_PREFIX",
     "Annotated",
     "Audio",
     "AudioStream",
@@ -75,13 +76,20 @@ __all__ = [
     "Media",
     "MediaInfo",
     "Meta",
+    "Misfit",
+    "Model",
+    "ModelKind",
+    "Models",
     "NeedsAttention",
     "OtherStream",
+    "Part",
     "Problem",
     "Region",
     "RegionType",
+    "RenderPlan",
     "RetryLater",
     "Rewritten",
+    "Span",
     "Step",
     "StepError",
     "Struct",
@@ -94,100 +102,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels of the coded picture; x1 and y1 lie outside."""
-
-
-# --- media: what `ctx.media` offers
-
-
-class Frame(Protocol):
-    """One decoded picture, in the video's own pixel format. Editing it edits what will be encoded."""
-
-    index: int
-    """Position in presentation order, from 0 for the first frame of the stream."""
-    pts: int
-    time_s: float
-    """Presentation time in seconds from the first frame."""
-    width: int
-    height: int
-    bit_depth: int
-
-    def bgr(self, max_width: int | None = None) -> NDArray[np.uint8]:
-        """The picture as 8-bit BGR, H×W×3, scaled down to `max_width` where it is wider. A copy."""
-
-    def luma(self, box: Box | None = None) -> NDArray[np.uint8]:
-        """The Y plane as 8 bits, H×W, of the box or of the whole picture. May be a view: do not write to it."""
-
-    def yuv(self, box: Box) -> NDArray[np.float32]:
-        """Y, U and V of the box as float32 h×w×3 on the 8-bit scale (10-bit values divided by 4). A copy.
-
-        Chroma is upsampled. Work done in these numbers never passes through RGB, so that no colour matrix or transfer
-        curve can shift them.
-        """
-
-    def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        """Write the pixels of `yuv` (h×w×3, as `yuv()` gives them) where `mask` (h×w) is true; nothing else changes.
-
-        A chroma sample is written when any luma pixel over it is masked, as the mean of the masked ones.
-        """
-
-
-class EncodeOptions(Struct, frozen=True):
-    """How edited video is encoded. What is not said here stays as it is in the source."""
-
-    codec: str = "auto"
-    """`auto` keeps the source's codec where it can be encoded, else takes H.264; or h264, hevc, av1, vp9, prores."""
-    crf: float | None = None
-    """Constant rate factor; None: a value at which the loss does not show."""
-    preset: str | None = None
-    threads: int | None = None
-
-
-class Rewritten(Struct, frozen=True):
-    """What a rewrite did."""
-
-    frames: int
-    """Video frames written."""
-    encoder: str
-    copied_streams: int
-    """Streams carried over packet by packet."""
-    dropped: tuple[str, ...] = ()
-    """Streams that the target's container cannot hold, in words."""
-
-
-class Media(Protocol):
-    """Reading and writing media files. `vtid.media` is behind it; tests may put a fake there."""
-
-    def probe(self, path: Path) -> MediaInfo:
-        """The facts of a file. Raises `InvalidInput` where it cannot be read."""
-
-    def frames(self, path: Path, *, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
-        """The frames of the first video stream in presentation order, decoded one by one.
-
-        With `start_s`, begins at the first frame at or after that time; `index` still counts from the first frame of
-        the file where the container tells, so use `time_s` or `pts` to identify frames across calls.
-        """
-
-    def rewrite(
-        self,
-        source: Path,
-        target: Path,
-        edit: Callable[[Iterator[Frame]], Iterable[Frame]],
-        *,
-        options: EncodeOptions = ...,
-    ) -> Rewritten:
-        """Write `source` to `target` with its first video stream edited and everything else carried over.
-
-        Args:
-            source: a video file.
-            target: does not exist yet; its ending says the container.
-            edit: takes the frames in order and yields every one of them in order, edited or not. It may look ahead
-                as far as it keeps frames itself; the caller holds none.
-            options: of the encoder.
-
-        Timestamps, colour tags, rotation, aspect, metadata, chapters and all other streams stay as they are.
-        """
 
 
 # --- steps
@@ -254,6 +168,7 @@ class Context:
         media: Media,
         settings: Any = None,
         threads: int = 1,
+        models: Models | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
@@ -271,6 +186,8 @@ class Context:
         """The plugin's own settings from vtid.toml."""
         self.threads = threads
         """How many threads or processes the step may keep busy."""
+        self.models: Models = models or NoModels()
+        """The models that the operator added."""
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         """Say how far the step is (0 to 1). Cheap: call it per frame. Raises `Cancelled` when somebody cancelled."""

@@ -24,7 +24,7 @@ from vtid.domain.artifact import Audio, File, Video
 from vtid.domain.step import check_params
 from vtid.errors import Cancelled, InvalidInput
 from vtid.plugins import spec_of
-from vtid.sdk import Context, Media, Recorded, Step
+from vtid.sdk import Context, Media, Models, Recorded, Step
 
 __all__ = ["RecordingLink", "run_step"]
 
@@ -81,6 +81,7 @@ def run_step(
     link: RecordingLink | None = None,
     media: Media | None = None,
     threads: int = 1,
+    models: Models | None = None,
 ) -> Any:
     """Run a step in this process and return its Outputs.
 
@@ -93,6 +94,7 @@ def run_step(
         link: what the step talks to.
         media: what it sees media with; PyAV where None.
         threads: that it may keep busy.
+        models: that it may ask for; `vtid.models.Store` keeps real ones.
 
     Raises:
         InvalidInput: params that a job would be refused for.
@@ -115,6 +117,7 @@ def run_step(
         media=media,
         settings=settings,
         threads=threads,
+        models=models,
     )
     return step.run(context, msgspec.convert(given, hints["params"], strict=False), hints["inputs"](**files))
 

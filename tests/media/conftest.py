@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -48,3 +49,36 @@ def packets() -> Callable[[Path], dict[str, list[list[tuple[float, str]]]]]:
         return grouped
 
     return read
+
+
+@pytest.fixture
+def enrich() -> Callable[[Path, Path], None]:
+    """Writes a clip anew with a title, chapters, a subtitle track and an attached font."""
+
+    def enrich(plain: Path, rich: Path) -> None:
+        text = plain.with_suffix(".srt")
+        text.write_text("1\n00:00:00,200 --> 00:00:00,700\nBonjour\n")
+        with av.open(str(plain)) as source, av.open(str(text)) as lines, av.open(str(rich), "w") as out:
+            streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
+            subtitles = out.add_stream_from_template(lines.streams[0], opaque=True)
+            subtitles.metadata["language"] = "fra"
+            subtitles.disposition = av.stream.Disposition.forced
+            out.add_attachment("font.ttf", "font/ttf", b"not really a font")
+            streams[0].metadata["language"] = "ita"
+            out.metadata["title"] = "A walk"
+            base = Fraction(1, 1000)
+            out.set_chapters(
+                [
+                    {"id": 1, "start": 0, "end": 400, "time_base": base, "metadata": {"title": "Out"}},
+                    {"id": 2, "start": 400, "end": 1000, "time_base": base, "metadata": {"title": "Home"}},
+                ]
+            )
+            line = next(lines.demux())
+            line.stream = subtitles
+            out.mux(line)
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = streams[packet.stream.index]
+                    out.mux(packet)
+
+    return enrich

@@ -168,7 +168,7 @@ def test_the_index_is_in_front(media, clip, tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_metadata_chapters_subtitles_and_attachments_stay(media, clip, packets, tmp_path):
+def test_metadata_chapters_subtitles_and_attachments_stay(media, clip, packets, enrich, tmp_path):
     plain, source, target = clip("plain.mp4"), tmp_path / "rich.mkv", tmp_path / "b.mkv"
     enrich(plain, source)
 
@@ -185,34 +185,6 @@ def test_metadata_chapters_subtitles_and_attachments_stay(media, clip, packets, 
         assert after.metadata["title"] == "A walk"
         assert after.streams.video[0].metadata["language"] == "ita"
         assert [s.disposition for s in after.streams] == [s.disposition for s in before.streams]
-
-
-def enrich(plain, rich):
-    """Add a title, chapters, a subtitle track and an attached font."""
-    text = plain.with_suffix(".srt")
-    text.write_text("1\n00:00:00,200 --> 00:00:00,700\nBonjour\n")
-    with av.open(str(plain)) as source, av.open(str(text)) as lines, av.open(str(rich), "w") as out:
-        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
-        subtitles = out.add_stream_from_template(lines.streams[0], opaque=True)
-        subtitles.metadata["language"] = "fra"
-        subtitles.disposition = av.stream.Disposition.forced
-        out.add_attachment("font.ttf", "font/ttf", b"not really a font")
-        streams[0].metadata["language"] = "ita"
-        out.metadata["title"] = "A walk"
-        base = Fraction(1, 1000)
-        out.set_chapters(
-            [
-                {"id": 1, "start": 0, "end": 400, "time_base": base, "metadata": {"title": "Out"}},
-                {"id": 2, "start": 400, "end": 1000, "time_base": base, "metadata": {"title": "Home"}},
-            ]
-        )
-        line = next(lines.demux())
-        line.stream = subtitles
-        out.mux(line)
-        for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                out.mux(packet)
 
 
 @pytest.mark.parametrize("target", ["b.mp4", "b.mkv"])
@@ -236,7 +208,7 @@ def test_a_cover_stays_a_cover(target, media, clip, tmp_path):
     assert [(s.type, s.codec) for s in after.other] == [("picture", "mjpeg")]
 
 
-def test_what_the_container_cannot_hold_is_named(media, clip, tmp_path):
+def test_what_the_container_cannot_hold_is_named(media, clip, enrich, tmp_path):
     source = tmp_path / "rich.mkv"
     enrich(clip("plain.mp4"), source)
     dropped = media.rewrite(source, tmp_path / "b.mp4", untouched).dropped

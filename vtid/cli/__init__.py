@@ -16,12 +16,14 @@ from vtid.errors import Cancelled, VtidError
 
 COMMANDS = {
     "run": "Run a pipeline on files, here and now, without a daemon.",
+    "preview": "Say where text is in a video; show a picture without it.",
     "serve": "Start the daemon: the API and its workers.",
     "worker": "Start a worker for a daemon on this or another machine.",
     "submit": "Give a file to the daemon.",
     "jobs": "Look at the daemon's jobs; cancel, retry, follow them.",
     "pipelines": "List, show and check pipelines.",
     "plugins": "List and show plugins.",
+    "models": "Add, list, remove and check the model files that steps may use.",
     "check": "Check the configuration, plugins, pipelines, storage and queue.",
     "doctor": "Look at this machine: encoders, detectors, disk, versions.",
     "demo": "See it work: draw a clip with subtitles, remove them, compare.",

@@ -96,13 +96,17 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 def _plugins(loaded: Plugins, config: Config) -> Iterator[Finding]:
     """A plugin that is switched off, or that says itself that it is not ready, is a note."""
+    from vtid.models import Store, model_problems
     from vtid.plugins import Status
 
+    models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
     for record in loaded.records:
         if record.status is not Status.ENABLED:
-            problem = record.status in (Status.MISCONFIGURED, Status.UNAVAILABLE)
+            broken = record.status in (Status.MISCONFIGURED, Status.UNAVAILABLE)
             file = record.source if record.source != "configuration" else _file(config)
-            yield Finding("plugins", file, record.name, f"{record.status}: {record.reason}", problem)
+            yield Finding("plugins", file, record.name, f"{record.status}: {record.reason}", broken)
+        for problem in model_problems(type(record.settings), record.settings_raw, models):
+            yield Finding("plugins", _file(config), f"plugins.{record.name}.{problem.field}", problem.message)
 
 
 def _pipelines(loaded: Pipelines) -> Iterator[Finding]:

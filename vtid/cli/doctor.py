@@ -94,6 +94,8 @@ def _facts(ctx: click.Context) -> Iterator[Fact]:
         for found in pool.map(library, LIBRARIES):
             yield from found
     yield from encoder_facts(_encoders)
+    yield from plugin_facts(config)
+    yield from model_facts(config)
     yield processors()
     yield memory()
     yield about
@@ -165,6 +167,29 @@ def encoder_facts(ask: Callable[[], dict[str, bool]]) -> Iterator[Fact]:
     for name, meaning in ENCODERS.items():
         if not known.get(name):
             yield Fact(f"encoder {name}", "missing" if name == "libx264" else "note", "–", meaning)
+
+
+def plugin_facts(config: Config) -> Iterator[Fact]:
+    """Whether what each plugin needs is here: its text detector and the weights, its key. `vtid check` judges them."""
+    from vtid import plugins
+
+    for record in plugins.load(config).records:
+        state: State = "ok" if record.status is plugins.Status.ENABLED else "note"
+        yield Fact(f"plugin {record.name}", state, record.status.value, record.reason)
+
+
+def model_facts(config: Config) -> Iterator[Fact]:
+    """The operator's models, looked at quickly."""
+    from vtid.models import Store
+
+    store = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
+    standings = list(store.standings())
+    if not standings:
+        yield Fact("models", "note", "none", "vtid needs none; add one of yours with `vtid models add`")
+    for name, record, problem in ((s.name, s.record, s.problem) for s in standings):
+        words = f"{record.kind}, {record.licence}" if record else "–"
+        meaning = f"{problem}; jobs that name it fail" if problem else ""
+        yield Fact(f"model {name}", "missing" if problem else "ok", words, meaning)
 
 
 def processors() -> Fact:

@@ -7,15 +7,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from msgspec import Struct
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vtid.cli.extras import Wanted, sources
 from vtid.cli.local import json_option, load_config, output
 from vtid.cli.output import Output
 from vtid.errors import Conflict, InvalidInput, Problem, VtidError
+
+if TYPE_CHECKING:
+    from vtid.domain.job import Job
+    from vtid.local import LocalRun
 
 MEDIA = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"}
 
@@ -135,23 +141,42 @@ def _hidden(path: Path) -> bool:
     metavar="NAME=VALUE",
     help="A parameter of the pipeline; JSON, text, or @file.json. Repeatable.",
 )
+@click.option(
+    "-i", "--input", "beside", multiple=True, metavar="NAME=FILE", help="Another file that it takes: mask=logo.png."
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Write another output of a step too: subtitles=out.srt. For several inputs, a folder.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write a page (HTML) that shows what was done, where a step makes one. For several inputs, a folder.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     pipeline: str,
     inputs: tuple[Path, ...],
     target: Path | None,
     pairs: tuple[str, ...],
+    beside: tuple[str, ...],
+    also: tuple[str, ...],
+    report: Path | None,
     overwrite: bool,
 ) -> None:
     """Process each input; go on after a bad one; exit with the first failure's code."""
     from vtid import logs
-    from vtid.local import LocalRun, local_run
+    from vtid.local import local_run
 
     out = output(ctx)
     params = parse_params(pairs)
+    more, wanted = sources(beside), Wanted(also, report)
     work = plan(inputs, target)
     config = load_config(ctx)
     stop_once()
@@ -160,12 +185,13 @@ def command(
     code = 0
     rows: list[dict[str, Any]] = []
     with local_run(config, near) as local:
-        names = [d.name for d in local.app.pipelines.get(pipeline).deliver]
+        known = local.app.pipelines.get(pipeline)
+        params |= wanted.require(known, local.app.plugins.specs)
         if any(path.is_dir() for path in inputs):
-            work = without_results(work, names)
-        runs: LocalRun = local
+            work = without_results(work, [d.name for d in known.deliver])
+        task = _Task(local, out, pipeline, params, more, wanted, several=len(work) > 1, overwrite=overwrite)
         for source, goal in work:
-            row = _one(runs, out, pipeline, params, source, goal, overwrite=overwrite)
+            row = task.one(source, goal)
             rows.append(row)
             code = code or row.pop("exit_code")
     if out.as_json:
@@ -182,46 +208,69 @@ def _folder_for(target: Path) -> Path:
     return target.parent if target.suffix and not target.is_dir() else target
 
 
-def _one(
-    local: Any, out: Output, pipeline: str, params: dict[str, Any], source: Path, goal: Path | None, *, overwrite: bool
-) -> dict[str, Any]:
-    """Run one file; tell how it went; never raise for the file's own faults."""
-    started = time.monotonic()
-    row: dict[str, Any] = {"input": str(source), "output": None, "status": "failed", "exit_code": 0}
-    try:
-        if goal and goal.suffix and goal.is_file() and not overwrite:
-            raise Conflict(f"{goal} exists already.", suggestion="Choose another name, or say --overwrite.")
-        job = local.submit(source, pipeline, params)
-        job = _watched(local, out, job.id, source.name)
-        row |= {
-            "status": job.status.value,
-            "message": job.message,
-            "steps": local.steps(job.id),
-            "metadata": job.metadata,
-        }
-        if job.error:
-            row |= {"error": job.error, "exit_code": 1}
-            out.err.print(f"✗ {source.name}: {job.error.message}", style="red", markup=False)
-        else:
-            paths = [
-                local.deliver(job, i, _target(source, goal, r.filename), overwrite=overwrite)
-                for i, r in enumerate(job.results)
-            ]
-            row |= {"output": str(paths[0]) if paths else None, "seconds": round(time.monotonic() - started, 2)}
-            out.say(f"✓ {source.name} → {paths[0] if paths else 'nothing'}  ({row['seconds']:.1f} s)\n  {job.message}")
-    except VtidError as error:
-        row |= {
-            "status": "failed",
-            "error": {"code": error.code, "message": error.message, "errors": error.problems},
-            "exit_code": error.exit_code,
-        }
-        if not out.as_json:
-            out.err.print(f"✗ {source.name}:", style="red", end=" ", markup=False)
-            out.error(error)
-    return row
+class _Task(Struct):
+    """What is done to each file."""
+
+    local: LocalRun
+    out: Output
+    pipeline: str
+    params: dict[str, Any]
+    more: dict[str, Path]
+    wanted: Wanted
+    several: bool
+    overwrite: bool
+
+    def one(self, source: Path, goal: Path | None) -> dict[str, Any]:
+        """Run one file; tell how it went; never raise for the file's own faults."""
+        started = time.monotonic()
+        row: dict[str, Any] = {"input": str(source), "output": None, "status": "failed", "exit_code": 0}
+        try:
+            if goal and goal.suffix and goal.is_file() and not self.overwrite:
+                raise Conflict(f"{goal} exists already.", suggestion="Choose another name, or say --overwrite.")
+            self.wanted.require_free(source, several=self.several, overwrite=self.overwrite)
+            job = self.local.submit(source, self.pipeline, self.params, self.more)
+            job = watched(self.local, self.out, job.id, source.name)
+            row |= {
+                "status": job.status.value,
+                "message": job.message,
+                "steps": self.local.steps(job.id),
+                "metadata": job.metadata,
+            }
+            if job.error:
+                row |= {"error": job.error, "exit_code": 1}
+                self.out.err.print(f"✗ {source.name}: {job.error.message}", style="red", markup=False)
+            else:
+                self._deliver(row, job, source, goal)
+                row["seconds"] = round(time.monotonic() - started, 2)
+                self._say(row, source, job.message)
+        except VtidError as error:
+            row |= {
+                "status": "failed",
+                "error": {"code": error.code, "message": error.message, "errors": error.problems},
+                "exit_code": error.exit_code,
+            }
+            if not self.out.as_json:
+                self.out.err.print(f"✗ {source.name}:", style="red", end=" ", markup=False)
+                self.out.error(error)
+        return row
+
+    def _deliver(self, row: dict[str, Any], job: Job, source: Path, goal: Path | None) -> None:
+        paths = [
+            self.local.deliver(job, i, _target(source, goal, r.filename), overwrite=self.overwrite)
+            for i, r in enumerate(job.results)
+        ]
+        row["output"] = str(paths[0]) if paths else None
+        also = self.wanted.write(self.local, job.id, source, several=self.several, overwrite=self.overwrite)
+        if self.wanted:
+            row["also"] = {name: str(also[name]) if name in also else None for name in self.wanted.names}
+
+    def _say(self, row: dict[str, Any], source: Path, message: str) -> None:
+        lines = [f"✓ {source.name} → {row['output'] or 'nothing'}  ({row['seconds']:.1f} s)", f"  {message}"]
+        lines += [f"  {name} → {path or 'nothing: there was none'}" for name, path in row.get("also", {}).items()]
+        self.out.say("\n".join(lines))
 
 
-def _watched(local: Any, out: Output, job_id: str, name: str) -> Any:
+def watched(local: LocalRun, out: Output, job_id: str, name: str) -> Job:
     """Run a job under a progress bar; where nobody watches, without one."""
     columns = (
         TextColumn("{task.fields[name]}"),

@@ -143,6 +143,16 @@ class Presets(_Section, frozen=True, kw_only=True):
     ] = (Path("config/presets"),)
 
 
+class Models(_Section, frozen=True, kw_only=True):
+    """Model files that the operator added."""
+
+    path: Annotated[Path | None, Meta(description='Folder of the models; "" for models in the data folder.')] = None
+    allow_non_commercial: Annotated[
+        bool,
+        Meta(description="Take models whose licences forbid commercial use (only where yours is not)."),
+    ] = False
+
+
 class Logging(_Section, frozen=True, kw_only=True):
     """What is written about what happens."""
 
@@ -169,6 +179,7 @@ class Config(Struct, frozen=True, kw_only=True):
     plugins: Plugins = field(default_factory=Plugins)
     pipelines: Pipelines = field(default_factory=Pipelines)
     presets: Presets = field(default_factory=Presets)
+    models: Models = field(default_factory=Models)
     logging: Logging = field(default_factory=Logging)
     file: Path | None = None
     """The file that was read; not a setting."""
@@ -182,6 +193,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def queue_url(self) -> str:
         """Where the queue is, the default written out."""
         return self.queue.url or f"sqlite:///{self.data.path / 'queue.db'}"
+
+    @property
+    def models_path(self) -> Path:
+        """Where the models are, the default written out."""
+        return self.models.path or self.data.path / "models"
 
 
 SECTIONS: dict[str, type[_Section]] = {

@@ -101,6 +101,7 @@ def run_step(task: StepTask, channel: Channel) -> None:
     apply(task.limits)
     # Imported under the limits, and only what this step needs.
     from vtid.engine.steps import call  # noqa: PLC0415
+    from vtid.models import Store  # noqa: PLC0415
     from vtid.plugins import load_one  # noqa: PLC0415
 
     record = load_one(task.plugin, task.module, Path(task.path) if task.path else None, task.settings)
@@ -118,6 +119,7 @@ def run_step(task: StepTask, channel: Channel) -> None:
         media=_media(task.threads),
         settings=record.settings,
         threads=task.threads,
+        models=Store(Path(task.models), allow_non_commercial=task.allow_non_commercial),
     )
     channel.send(call(step, context, task.params, task.inputs))
 

@@ -21,6 +21,7 @@ from vtid.engine.isolation import remove_folder
 from vtid.engine.layout import job_prefix, source_key
 from vtid.engine.prober import Prober
 from vtid.errors import InvalidInput, Problem
+from vtid.models import Store, model_problems
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
 from vtid.storage import Storage, Writer
@@ -48,6 +49,7 @@ class Intake:
         prober: looks at files.
         ring: tells the queue of a new job.
         scratch: a folder on the way of files to the prober.
+        models: that params may name.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Intake:
         prober: Prober,
         ring: Callable[[str], None],
         scratch: Path,
+        models: Store,
     ) -> None:
         self.jobs = jobs
         self.storage = storage
@@ -67,6 +70,7 @@ class Intake:
         self.prober = prober
         self.ring = ring
         self.scratch = scratch
+        self.models = models
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -148,7 +152,7 @@ class Draft:
         needed = pipeline.sources()
         problems = [
             Problem(name, f"the pipeline {pipeline.name} needs this file", "missing")
-            for name in sorted(_required_sources(pipeline) - self.sources.keys())
+            for name in sorted(self._required_sources(pipeline) - self.sources.keys())
         ]
         problems += [
             Problem(
@@ -160,6 +164,17 @@ class Draft:
         ]
         if problems:
             raise InvalidInput(str(problems[0]), problems=problems)
+
+    def _required_sources(self, pipeline: Pipeline) -> set[str]:
+        """Sources that are the only choice of an input that its step cannot do without."""
+        specs = self._intake.plugins.specs
+        return {
+            refs[0].partition(".")[2]
+            for step in pipeline.steps
+            for name, refs in step.inputs.items()
+            if len(refs) == 1 and refs[0].startswith("source.") and step.when is None
+            if (port := specs[step.uses].input(name)) is None or port.required
+        }
 
     async def _asset(self, name: str, source: Source) -> Asset:
         if source.asset:
@@ -194,16 +209,7 @@ class Draft:
                 found = self._intake.plugins.step(step.uses).check(params, wired)
             except InvalidInput as error:
                 found = error.problems or [Problem("", error.message)]
+            found = [*found, *model_problems(spec.params, step.with_, self._intake.models)]
             problems += [Problem(f"{step.id}.{p.field}".rstrip("."), p.message, p.code) for p in found]
         if problems:
             raise InvalidInput(str(problems[0]), problems=problems)
-
-
-def _required_sources(pipeline: Pipeline) -> set[str]:
-    """Sources that are some input's only choice."""
-    return {
-        refs[0].partition(".")[2]
-        for step in pipeline.steps
-        for refs in step.inputs.values()
-        if len(refs) == 1 and refs[0].startswith("source.") and step.when is None
-    }

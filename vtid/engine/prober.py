@@ -18,8 +18,8 @@ from vtid.engine.wire import Probed, ProbeFailed, ProbeTask
 
 PREFIX = "probe-"
 TIMEOUT_S = 60.0
-IDLE_S = 120.0
-"""After this long without a file the process is let go: it holds the memory of the media libraries."""
+IDLE_S = 3.0
+"""After this long without a file the process is let go: it holds 67 MB, and starting another takes 0.4 s."""
 
 _ERRORS = {e.code: e for e in (errors.MediaError, errors.UnsupportedMedia, errors.InvalidInput)}
 

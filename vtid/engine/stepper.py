@@ -25,6 +25,7 @@ from vtid.engine.prober import Prober
 from vtid.engine.steps import Outcome, call
 from vtid.engine.wire import Limits, StepTask
 from vtid.errors import InvalidInput, StepCrashed, StepError
+from vtid.models import Store
 from vtid.plugins import Plugins
 from vtid.sdk import Context, Media
 from vtid.storage import Storage
@@ -47,6 +48,7 @@ class Stepper:
         threads: that a step may keep busy.
         require_room: raises `DiskFull`.
         media: makes what steps that run in place see media with.
+        models: that the operator added.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Stepper:
         threads: int,
         require_room: Callable[[], None],
         media: Callable[[], Media],
+        models: Store,
     ) -> None:
         self._work = work
         self._bridge = bridge
@@ -72,6 +75,7 @@ class Stepper:
         self._threads = threads
         self._require_room = require_room
         self._media = media
+        self._models = models
 
     def run(
         self,
@@ -130,6 +134,8 @@ class Stepper:
             workspace=str(folder),
             threads=self._threads,
             limits=self._limits,
+            models=str(self._models.folder),
+            allow_non_commercial=self._models.allow_non_commercial,
         )
         return run_isolated(task, link, Watch(self._limits, deadline, control.check, self._require_room))
 
@@ -147,6 +153,7 @@ class Stepper:
             media=self._media(),
             settings=self._plugins.settings(self._plugins.specs[step.uses].plugin),
             threads=self._threads,
+            models=self._models,
         )
         return call(self._plugins.step(step.uses), context, step.with_, inputs)
 

@@ -50,6 +50,9 @@ class StepTask(Message):
     workspace: str
     threads: int
     limits: Limits
+    models: str
+    """The folder of the operator's models."""
+    allow_non_commercial: bool
 
 
 class ProbeTask(Message):

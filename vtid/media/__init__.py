@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vtid.domain.media import MediaInfo
-from vtid.media import decode
+from vtid.media import decode, smart
 from vtid.media.encoders import encoders
 from vtid.media.frame import PlanarFrame, upright
 from vtid.media.probe import is_image, probe, require_video
 from vtid.media.rewrite import remux, rewrite
 from vtid.media.whole import require_whole
-from vtid.sdk import EncodeOptions, Frame, Rewritten
+from vtid.sdk import EncodeOptions, Frame, Part, RenderPlan, Rewritten
 
 __all__ = [
     "PlanarFrame",
@@ -56,3 +56,47 @@ class PyAVMedia:
     ) -> Rewritten:
         """See `vtid.sdk.Media.rewrite`."""
         return rewrite(source, target, edit, options, threads=self._threads)
+
+    def plan(
+        self,
+        source: Path,
+        target: Path,
+        touched: Sequence[tuple[int, int]],
+        *,
+        splits: Sequence[int] = (),
+        least_frames: int = 50,
+        counted: int | None = None,
+        copy: bool = True,
+        options: EncodeOptions = EncodeOptions(),  # noqa: B008 - frozen
+    ) -> RenderPlan:
+        """See `vtid.sdk.Media.plan`."""
+        return smart.plan(
+            source,
+            target,
+            touched,
+            splits=splits,
+            least_frames=least_frames,
+            counted=counted,
+            copy=copy,
+            options=options,
+            threads=self._threads,
+        )
+
+    def render(
+        self,
+        source: Path,
+        plan: RenderPlan,
+        number: int,
+        part: Path,
+        edit: Callable[[Iterator[Frame]], Iterable[Frame]],
+        *,
+        before: int = 0,
+        after: int = 0,
+        threads: int = 1,
+    ) -> Part:
+        """See `vtid.sdk.Media.render`."""
+        return smart.render(source, plan, number, part, edit, before=before, after=after, threads=threads)
+
+    def join(self, source: Path, target: Path, plan: RenderPlan, parts: Sequence[Part]) -> Rewritten:
+        """See `vtid.sdk.Media.join`."""
+        return smart.join(source, target, plan, parts, threads=self._threads)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 from av import Packet
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from vtid.errors import MediaError
 
 S = TypeVar("S", bound=Stream)
 
@@ -110,6 +113,56 @@ def has_maker_tags(source: InputContainer) -> bool:
     return any(key.startswith("com.") for key in source.metadata)
 
 
+class Cargo:
+    """All that goes beside the edited video: streams that are taken over as they are, metadata, chapters.
+
+    Args:
+        out: a container without streams yet. They are added in the source's order.
+        source: the file.
+        path: of the file.
+        video: the stream of the source that is edited.
+        add_video: adds the stream that it becomes.
+
+    Raises:
+        MediaError: the container can't hold the sound; losing it is not a thing to say afterwards.
+    """
+
+    def __init__(
+        self,
+        out: OutputContainer,
+        source: InputContainer,
+        path: Path,
+        video: VideoStream,
+        add_video: Callable[[], VideoStream],
+    ) -> None:
+        self.copied = 0
+        self.dropped: list[str] = []
+        carried: dict[int, Stream] = {}
+        name = out.format.name
+        for stream in source.streams:
+            if stream.index == video.index:
+                self.video = add_video()
+                describe(self.video, video)
+            elif rebuilt(stream, source, name):
+                continue
+            elif reason := refusal(stream, name):
+                self._drop(stream, reason)
+            else:
+                carried |= add_streams(out, [stream], path)
+                self.copied += 1
+        for stream in source.streams:
+            if stream.index not in carried and stream.index != video.index:
+                stream.discard = Discard.all
+        describe_file(out, source)
+        self.carried = [source.streams[index] for index in carried]
+        self.carrier = Carrier(out, carried)
+
+    def _drop(self, stream: Stream, reason: str) -> None:
+        if stream.type == "audio":
+            raise MediaError(f"The sound would be lost: {reason}. Ask for another container, such as mkv.")
+        self.dropped.append(reason)
+
+
 class Carrier:
     """Holds packets of carried streams back until the edited video has come as far, so that the file stays interleaved.
 
@@ -138,7 +191,7 @@ class Carrier:
 
     def release(self, until: Fraction | None = None) -> None:
         """Write what comes before a time, in seconds; without one, all that is held."""
-        while self._held and (until is None or _time(self._held[0]) <= until):
+        while self._held and (until is None or packet_time(self._held[0]) <= until):
             packet = self._held.popleft()
             packet.stream = self._streams[packet.stream.index]
             self._out.mux_one(packet)
@@ -165,5 +218,6 @@ def _dated(early: list[Packet[Stream]], next_dts: int) -> Iterator[Packet[Stream
         yield packet
 
 
-def _time(packet: Packet[Stream]) -> Fraction:
+def packet_time(packet: Packet[Any]) -> Fraction:
+    """When a packet is decoded, in seconds."""
     return (packet.dts or 0) * packet.time_base

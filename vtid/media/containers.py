@@ -8,6 +8,8 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.format import ContainerFormat
+from av.format import Flags as FormatFlags
 
 from vtid.errors import InvalidInput, MediaError, Problem, UnsupportedMedia, VtidError
 
@@ -145,6 +147,11 @@ def output_format(path: Path) -> str:
         ) from None
 
 
+def keeps_headers_apart(name: str) -> bool:
+    """Whether a container, by FFmpeg's name, has its codecs' headers in one place and not before each key frame."""
+    return bool(FormatFlags(ContainerFormat(name, "w").flags) & FormatFlags.global_header)
+
+
 def open_output(path: Path, *, timescale: int | None = None, keep_tags: bool = False) -> OutputContainer:
     """Open a file for writing; the ending says the container.
 
@@ -162,3 +169,13 @@ def open_output(path: Path, *, timescale: int | None = None, keep_tags: bool = F
     if name == "mpegts":
         options["mpegts_copyts"] = "1"  # or the muxer moves everything 1.4 s later
     return av.open(str(path), "w", format=name, container_options=options)
+
+
+@contextmanager
+def removed_on_failure(target: Path) -> Iterator[None]:
+    """An exception would still close the file properly: a shorter video that plays, and looks like the real one."""
+    try:
+        yield
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

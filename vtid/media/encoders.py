@@ -10,9 +10,11 @@ from fractions import Fraction
 from functools import lru_cache
 
 import av
-from av import Codec, VideoFrame
+from av import Codec, CodecContext, VideoFrame
 from av.codec.codec import find_best_pix_fmt_of_list
+from av.codec.context import Flags
 from av.sidedata.sidedata import SideData
+from av.video.codeccontext import VideoCodecContext
 from msgspec import Struct
 
 from vtid.domain.media import VideoStream
@@ -49,27 +51,38 @@ _MPEG_TS = frozenset(("libx264", "libx265"))
 _GOP_SECONDS = 3
 _MAX_GOP = 250
 
-_PRORES_PROFILES = {
-    "Apple ProRes 422 Proxy": "proxy",
-    "Apple ProRes 422 LT": "lt",
-    "Apple ProRes 422": "standard",
-    "Apple ProRes 422 HQ": "hq",
-    "Apple ProRes 4444": "4444",
-    "Apple ProRes 4444 XQ": "4444xq",
+PRORES_PROFILES = {
+    "Proxy": "proxy",
+    "LT": "lt",
+    "Standard": "standard",
+    "HQ": "hq",
+    "4444": "4444",
+    "XQ": "4444xq",
 }
+"""FFmpeg's name of a profile -> its encoder's."""
 
 
 class EncodePlan(Struct, frozen=True):
-    """How the frames of one stream are encoded."""
+    """How the frames of one stream are encoded, and how the stream is tagged. Can be pickled."""
 
     encoder: str
     pixel_format: str
+    width: int
+    height: int
     time_base: Fraction
     rate: Fraction
     options: dict[str, str]
     gop: int
-    threads: int
-    interlaced: bool
+    """Frames from one key frame to the next, at most."""
+    threads: int | None
+    """Where the user asked for a number."""
+    sample_aspect: Fraction
+    colors: tuple[int, int, int, int]
+    """Primaries, transfer, matrix and range, in the numbers of ITU-T H.273 and FFmpeg's for the range."""
+    field_order: int | None
+    """FFmpeg's number, for interlaced video."""
+    display_matrix: tuple[int, ...] | None
+    """The container's turn and flip of the picture."""
 
 
 def encoders() -> dict[str, bool]:
@@ -86,7 +99,13 @@ def _is_encoder(name: str) -> bool:
 
 
 def plan_encode(
-    source: VideoStream, first: VideoFrame, container: str, options: EncodeOptions, *, threads: int, profile: str | None
+    source: VideoStream,
+    first: VideoFrame,
+    container: str,
+    options: EncodeOptions,
+    *,
+    profile: str | None,
+    field_order: int,
 ) -> EncodePlan:
     """Choose the encoder for a stream.
 
@@ -95,8 +114,8 @@ def plan_encode(
         first: its first frame, in a planar format.
         container: FFmpeg's name of the container that is written.
         options: what was asked for.
-        threads: how many it may use.
         profile: of the source's codec, as FFmpeg calls it.
+        field_order: of the source's codec, FFmpeg's number.
 
     Raises:
         InvalidInput: a codec was asked for that vtid doesn't know or the container doesn't hold.
@@ -112,13 +131,45 @@ def plan_encode(
     return EncodePlan(
         encoder=encoder,
         pixel_format=_pixel_format(encoder, first.format.name),
+        width=first.width,
+        height=first.height,
         time_base=time_base,
         rate=rate,
         options=wanted,
         gop=1 if encoder in ("ffv1", "prores_ks") else max(1, min(_MAX_GOP, round(rate * _GOP_SECONDS))),
-        threads=options.threads or threads,
-        interlaced=interlaced,
+        threads=options.threads,
+        sample_aspect=Fraction(source.sample_aspect),
+        colors=(
+            source.color_primaries,
+            source.color_transfer,
+            int(first.colorspace),
+            int(first.color_range) or source.color_range,
+        ),
+        field_order=field_order if interlaced else None,
+        display_matrix=display_matrix(first),
     )
+
+
+def configure(context: VideoCodecContext, plan: EncodePlan, threads: int) -> None:
+    """Set an encoder up that is not open yet. `threads`: how many it may use unless the user said a number."""
+    context.width, context.height, context.pix_fmt = plan.width, plan.height, plan.pixel_format
+    context.time_base = plan.time_base
+    context.framerate = plan.rate
+    context.gop_size = plan.gop
+    context.thread_count = plan.threads or threads
+    context.sample_aspect_ratio = plan.sample_aspect
+    context.color_primaries, context.color_trc, context.colorspace, context.color_range = plan.colors
+    if plan.field_order is not None:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = plan.field_order
+
+
+def new_encoder(plan: EncodePlan, threads: int) -> VideoCodecContext:
+    """An encoder that is not open yet and belongs to no file."""
+    context: VideoCodecContext = CodecContext.create(plan.encoder, "w")  # type: ignore[assignment]
+    configure(context, plan, threads)
+    context.options = dict(plan.options)
+    return context
 
 
 def _choose(source: VideoStream, first: VideoFrame, container: str, asked: str, interlaced: bool) -> str:
@@ -209,7 +260,7 @@ def _base_options(encoder: str, options: EncodeOptions, profile: str | None) -> 
     if encoder == "libvpx":
         return {"crf": tuned(6)["crf"], "b": "40M", "deadline": "good", "cpu-used": "4"}
     if encoder == "prores_ks":
-        return {"profile": _PRORES_PROFILES.get(profile or "", "hq"), "vendor": "apl0"}
+        return {"profile": PRORES_PROFILES.get(profile or "", "hq"), "vendor": "apl0"}
     if encoder == "mpeg4":
         return {"flags": "+qscale", "global_quality": "236"}  # quantiser 2
     return {"level": "3", "slicecrc": "1"} if encoder == "ffv1" else {}

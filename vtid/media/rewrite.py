@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from av import Packet, VideoFrame
-from av.codec.context import Flags
+from av import Packet
 from av.container import InputContainer, OutputContainer
-from av.stream import Discard, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vtid.errors import MediaError
 from vtid.media import carry
-from vtid.media.containers import open_input, open_output, output_format, reading
+from vtid.media.containers import open_input, open_output, output_format, reading, removed_on_failure
 from vtid.media.decode import Decoder, main_video, require_whole_file
-from vtid.media.encoders import EncodePlan, display_matrix, plan_encode
+from vtid.media.encoders import EncodePlan
 from vtid.media.frame import PlanarFrame
+from vtid.media.output import add_video, encode_plan, open_target
 from vtid.media.pixels import to_planar
-from vtid.media.probe import describe_video
 from vtid.sdk import EncodeOptions, Rewritten
 
 Edit = Callable[[Iterator[Any]], Iterable[Any]]
@@ -40,41 +37,19 @@ def rewrite(source: Path, target: Path, edit: Edit, options: EncodeOptions, *, t
     container_name = output_format(target)
     with open_input(source) as container:
         tape = _Tape(container, source, threads)
-        first = tape.first()
-        plan = _plan(tape.stream, first.av, container_name, options, threads)
-        with _removed_on_failure(target), _open(container, target, plan) as out:
-            writer = _Writer(out, tape, plan, first.av, container_name)
+        plan = encode_plan(tape.stream, tape.first().av, container_name, options)
+        with removed_on_failure(target), open_target(container, target, plan.time_base) as out:
+            writer = _Writer(out, tape, plan, threads)
             writer.encode(edit(tape.frames()))
             return Rewritten(
-                frames=writer.frames, encoder=plan.encoder, copied_streams=writer.copied, dropped=tuple(writer.dropped)
+                frames=writer.frames,
+                encoder=plan.encoder,
+                copied_streams=writer.cargo.copied,
+                dropped=tuple(writer.cargo.dropped),
+                rendered_spans=1,
+                rendered_frames=writer.frames,
+                reason="every frame was given to the edit",
             )
-
-
-def _plan(stream: VideoStream, first: VideoFrame, container: str, options: EncodeOptions, threads: int) -> EncodePlan:
-    """What is encoded, and how: today, every frame."""
-    return plan_encode(
-        describe_video(stream, first),
-        first,
-        container,
-        options,
-        threads=threads,
-        profile=stream.codec_context.profile,
-    )
-
-
-def _open(source: InputContainer, target: Path, plan: EncodePlan) -> OutputContainer:
-    timescale = plan.time_base.denominator if plan.time_base.numerator == 1 else None
-    return open_output(target, timescale=timescale, keep_tags=carry.has_maker_tags(source))
-
-
-@contextmanager
-def _removed_on_failure(target: Path) -> Iterator[None]:
-    """An exception would still close the file properly: a shorter video that plays, and looks like the real one."""
-    try:
-        yield
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
 
 
 class _Tape:
@@ -135,41 +110,16 @@ class _Tape:
 
 
 class _Writer:
-    """The target: one encoded stream, and the carried ones beside it, in the source's order."""
+    """The target: one encoded stream, and the carried ones beside it."""
 
-    def __init__(
-        self, out: OutputContainer, tape: _Tape, plan: EncodePlan, first: VideoFrame, container_name: str
-    ) -> None:
+    def __init__(self, out: OutputContainer, tape: _Tape, plan: EncodePlan, threads: int) -> None:
         self._out = out
         self._tape = tape
         self._plan = plan
         self._durations: dict[int, int] = {}
         self.frames = 0
-        self.copied = 0
-        self.dropped: list[str] = []
-        carried: dict[int, Stream] = {}
-        for stream in tape.container.streams:
-            if stream.index == tape.stream.index:
-                self._video = _add_video(out, tape.stream, first, plan)
-            elif carry.rebuilt(stream, tape.container, container_name):
-                continue
-            elif reason := carry.refusal(stream, container_name):
-                self._drop(stream, reason)
-            else:
-                carried |= carry.add_streams(out, [stream], tape.path)
-                self.copied += 1
-        for stream in tape.container.streams:
-            if stream.index not in carried and stream.index != tape.stream.index:
-                stream.discard = Discard.all
-        carry.describe_file(out, tape.container)
-        self._carrier = carry.Carrier(out, carried)
-        tape.send_packets(self._carrier.take)
-
-    def _drop(self, stream: Stream, reason: str) -> None:
-        """Leave a stream out, and say so; losing sound is not a thing to say afterwards."""
-        if stream.type == "audio":
-            raise MediaError(f"The sound would be lost: {reason}. Ask for another container, such as mkv.")
-        self.dropped.append(reason)
+        self.cargo = carry.Cargo(out, tape.container, tape.path, tape.stream, lambda: add_video(out, plan, threads))
+        tape.send_packets(self.cargo.carrier.take)
 
     def encode(self, frames: Iterable[PlanarFrame]) -> None:
         """Encode the frames and write them with all that lies beside them."""
@@ -185,8 +135,8 @@ class _Writer:
             raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that there are")
         if held is not None:
             self._encode(held, self._tape.last_duration(held))
-        self._mux(self._video.encode(None))
-        self._carrier.finish()
+        self._mux(self.cargo.video.encode(None))
+        self.cargo.carrier.finish()
 
     def _encode(self, frame: PlanarFrame, duration: int) -> None:
         picture = to_planar(frame.av, self._plan.pixel_format)
@@ -194,37 +144,15 @@ class _Writer:
         picture.pts, picture.time_base = frame.pts, self._tape.stream.time_base
         if self._plan.time_base == picture.time_base:
             self._durations[frame.pts] = duration
-        self._mux(self._video.encode(picture))
+        self._mux(self.cargo.video.encode(picture))
 
     def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
         for packet in packets:
             if known := self._durations.pop(packet.pts or 0, 0):
                 packet.duration = known
             at = (packet.dts or 0) * packet.time_base
-            self._carrier.release(until=at)
+            self.cargo.carrier.release(until=at)
             self._out.mux_one(packet)
-
-
-def _add_video(out: OutputContainer, source: VideoStream, first: VideoFrame, plan: EncodePlan) -> VideoStream:
-    """The encoded stream, described as the source's is."""
-    stream: VideoStream = out.add_stream(plan.encoder, rate=plan.rate, options=dict(plan.options))  # type: ignore[assignment]
-    context = stream.codec_context
-    context.width, context.height, context.pix_fmt = first.width, first.height, plan.pixel_format
-    context.time_base = stream.time_base = plan.time_base
-    context.gop_size = plan.gop
-    context.thread_count = plan.threads
-    context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(1)
-    context.color_primaries, context.color_trc = source.color_primaries, source.color_trc
-    context.colorspace, context.color_range = first.colorspace, first.color_range or source.color_range
-    if plan.interlaced:
-        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
-        context.field_order = source.codec_context.field_order
-    if plan.encoder == "libx265" and out.format.name in ("mp4", "mov"):
-        context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
-    if matrix := display_matrix(first):
-        stream.set_display_matrix(matrix)
-    carry.describe(stream, source)
-    return stream
 
 
 def remux(source: Path, target: Path) -> tuple[str, ...]:
@@ -238,7 +166,7 @@ def remux(source: Path, target: Path) -> tuple[str, ...]:
         InvalidInput: the target's ending names no container.
     """
     container_name = output_format(target)
-    with open_input(source) as container, _removed_on_failure(target):
+    with open_input(source) as container, removed_on_failure(target):
         refused = {
             stream.index: carry.refusal(stream, container_name)
             for stream in container.streams

@@ -21,7 +21,7 @@ from vtid import hookspecs
 from vtid.domain.step import StepSpec
 from vtid.errors import did_you_mean
 from vtid.plugins.signature import spec_of
-from vtid.sdk import Step
+from vtid.sdk import ModelKind, Step
 
 T = TypeVar("T")
 
@@ -62,6 +62,7 @@ class PluginRecord(Struct, frozen=True, kw_only=True):
     steps: dict[str, Step] = field(default_factory=dict)
     specs: dict[str, StepSpec] = field(default_factory=dict)
     """Of the same steps."""
+    model_kinds: tuple[ModelKind, ...] = ()
     settings: Struct = field(default_factory=NoSettings)
     settings_raw: dict[str, Any] = field(default_factory=dict)
     """As `[plugins.NAME]` says, for `load_one` in the process that runs a step."""
@@ -109,6 +110,7 @@ def load_one(
         hook = _hooks(name, imported)
         known["settings"] = _settings(name, hook, settings_raw)
         known["specs"], known["steps"] = _steps(name, hook)
+        known["model_kinds"] = _model_kinds(hook)
         return _not_ready(hook, known["settings"])
 
     try:
@@ -240,6 +242,14 @@ def _steps(name: str, hook: Any) -> tuple[dict[str, StepSpec], dict[str, Step]]:
             specs[spec.name] = spec
             steps[spec.name] = _guarded(f"{step.__name__}()", Status.MISCONFIGURED, step)
     return specs, steps
+
+
+def _model_kinds(hook: Any) -> tuple[ModelKind, ...]:
+    answers = _guarded("vtid_model_kinds", Status.MISCONFIGURED, hook.vtid_model_kinds)
+    kinds = [kind for answer in answers for kind in (answer if isinstance(answer, list | tuple) else [answer])]
+    if wrong := [kind for kind in kinds if not isinstance(kind, ModelKind)]:
+        raise _PluginError(Status.MISCONFIGURED, f"vtid_model_kinds must return a list of ModelKinds, not {wrong[0]!r}")
+    return tuple(kinds)
 
 
 def _not_ready(hook: Any, settings: Struct) -> str | None:

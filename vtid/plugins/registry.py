@@ -15,7 +15,7 @@ from vtid.errors import NotFound, Unavailable, did_you_mean
 from vtid.hookspecs import NAMESPACE
 from vtid.plugins.finding import Found, find
 from vtid.plugins.loading import PluginRecord, Status, load_one
-from vtid.sdk import Step
+from vtid.sdk import ModelKind, Step
 
 
 class Plugins:
@@ -28,6 +28,11 @@ class Plugins:
     def specs(self) -> dict[str, StepSpec]:
         """Every step that a pipeline may name, those of plugins that are not ready included."""
         return {name: spec for record in self.records if record.usable for name, spec in record.specs.items()}
+
+    @cached_property
+    def model_kinds(self) -> dict[str, ModelKind]:
+        """What model files can be used for; a plugin that is not ready looks at files all the same."""
+        return {kind.name: kind for record in self.records if record.usable for kind in record.model_kinds}
 
     def record(self, name: str) -> PluginRecord:
         """The plugin of that name.

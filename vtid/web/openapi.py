@@ -147,10 +147,10 @@ def _headers(headers: dict[str, str]) -> list[Parameter]:
 
 
 def form(fields: type[Struct], **files: str) -> dict[str, Any]:
-    """The schema of a multipart form: its fields, and its files with a description each."""
+    """The schema of a multipart form: its fields, and its files with a description each; `file` must be there."""
     about = schema(fields)
     binary = {name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()}
-    return about | {"properties": binary | about["properties"], "required": [*files, *about.get("required", [])]}
+    return about | {"properties": binary | about["properties"], "required": ["file", *about.get("required", [])]}
 
 
 def schema(type_: type[Struct]) -> dict[str, Any]:

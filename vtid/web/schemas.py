@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -118,6 +118,22 @@ class CheckView(Struct):
     detail: str | UnsetType = UNSET
 
 
+class PreviewView(Struct):
+    """A preview. It is a job: what is said of jobs holds for it under the same id."""
+
+    preview_id: str
+    status: JobStatus
+    progress: Percent
+    message: str
+    error: ErrorView | None
+    still_url: Annotated[str | None, Meta(description="PNG of the picture without its text; where a time was given.")]
+    boxes_url: Annotated[str | None, Meta(description="The report as a JSON file.")]
+    report: Annotated[
+        dict[str, Any] | None,
+        Meta(description="In `found`: box, time, kind and text of each, and whether it goes. Null until it is done."),
+    ]
+
+
 # --- in
 
 
@@ -143,6 +159,27 @@ class PlainFields(Struct, forbid_unknown_fields=True):
     """The same where the route names the pipeline."""
 
     params: Annotated[str, Meta(description="A JSON object.")] = "{}"
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class PreviewFields(PlainFields, forbid_unknown_fields=True):
+    """The fields of a form that asks for a preview."""
+
+    at_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Seconds from the start: look around this time only, and show the picture there."),
+    ] = None
+
+
+class PreviewJson(Struct, forbid_unknown_fields=True):
+    """A preview of the video of an earlier job or preview, which need not be sent again."""
+
+    job_id: str
+    at_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Seconds from the start: look around this time only, and show the picture there."),
+    ] = None
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
     display_name: Annotated[str, Meta(max_length=200)] | None = None
 
 
@@ -192,6 +229,20 @@ def job_view(job: Job, runs: Sequence[StepRun], result_url: str | None) -> JobVi
         for r in runs
     ]
     return JobView(**_summary(job, result_url), steps=steps)
+
+
+def preview_view(job: Job, step_id: str, links: Mapping[str, str]) -> PreviewView:
+    """A preview as its owner sees it; `links` are those of its files by output."""
+    return PreviewView(
+        preview_id=job.id,
+        status=job.status,
+        progress=job.progress,
+        message=job.message,
+        error=_error(job.error),
+        still_url=links.get("still"),
+        boxes_url=links.get("boxes"),
+        report=job.metadata.get(step_id, {}).get("report"),
+    )
 
 
 def _summary(job: Job, result_url: str | None) -> dict[str, Any]:

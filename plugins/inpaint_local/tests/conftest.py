@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from array import array
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -12,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vtid.sdk import Context, MediaInfo, Rewritten, VideoStream
+from vtid.sdk import Context, MediaInfo, Part, RenderPlan, Rewritten, Span, VideoStream
 
 
 class ArrayFrame:
@@ -61,9 +64,29 @@ class ListMedia:
         for i, pixels in enumerate(self.films[path]):
             yield ArrayFrame(pixels.copy(), i, self.fps)
 
-    def rewrite(self, source, target, edit, *, options=None):
-        self.films[target] = [f.pixels for f in edit(self.frames(source))]
-        return Rewritten(len(self.films[target]), "none", 0)
+    def plan(self, source, target, touched, **_):
+        """Everything from the first frame touched to the last is one span, so that all stays in this process."""
+        count = len(self.films[source])
+        first, last = min(a for a, _ in touched), max(b for _, b in touched)
+        marks = [0, first, last, count]
+        spans = (Span(a, b, n != 1) for n, (a, b) in enumerate(pairwise(marks)) if b > a)
+        return RenderPlan(target.suffix, tuple(spans), None, array("q", range(count)), Fraction(1, 25))
+
+    def render(self, source, plan, number, part, edit, *, before=0, after=0, threads=1):
+        span = plan.spans[number]
+        near = (f for f in self.frames(source) if span.first - before <= f.index < span.last + after)
+        self.films[part] = [f.pixels for f in edit(near)]
+        part.touch()
+        return Part(part, number, span.frames)
+
+    def join(self, source, target, plan, parts):
+        rendered = {part.number: self.films[part.path] for part in parts}
+        self.films[target] = [
+            pixels
+            for n, span in enumerate(plan.spans)
+            for pixels in (self.films[source][span.first : span.last] if span.copied else rendered[n])
+        ]
+        return Rewritten(plan.frames, "none", 0)
 
 
 class Link:

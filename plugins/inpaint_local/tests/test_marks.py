@@ -6,14 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from vtid_inpaint_local.events import Event, Veil
+from vtid_inpaint_local.events import Event, Findings, Veil
+from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.lasting import Lasting, Witness, stretches
 from vtid_inpaint_local.mark import settle, veil_of
 from vtid_inpaint_local.mask import stroke_mask
+from vtid_inpaint_local.overlay import evidence
 from vtid_inpaint_local.plates import hole_at
-from vtid_inpaint_local.veil import lift
+from vtid_inpaint_local.policy import name_kinds
+from vtid_inpaint_local.veil import lift, matte_of, packed_matte
 from vtid_inpaint_local.zones import Zones
 
-from .conftest import letters, pan, text_box
+from .conftest import ArrayFrame, burn, letters, pan, text_box
+from .test_veils import pan as soft_pan
 
 WHOLE = (0, 0, 320, 160)
 
@@ -23,30 +28,131 @@ def marked(pixels, opacity, luma=235):
     return np.clip(np.rint(pixels * (1 - a) + a * np.array([luma, 128, 128])), 0, 255).astype(np.uint8)
 
 
-def strokes():
-    return cv2.dilate((letters()[0] > 0.02).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+def inner():
+    """The letters' box."""
+    ys, xs = np.nonzero(letters()[0] > 0.02)
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
 
 
-@pytest.mark.parametrize(("opacity", "luma"), [(0.35, 235), (0.55, 235), (0.5, 16)])
-def test_a_mark_over_a_moving_picture_is_measured_and_taken_off(opacity, luma):
-    clean = pan(120, speed=4.0)[::3]
-    film = [marked(p, opacity, luma) for p in clean]
-    veil = veil_of(film, strokes(), WHOLE)
-    assert veil is not None
-    assert veil.alpha == pytest.approx(opacity, abs=0.08)
+def bold(pixels, opacity, luma=235):
+    """Letters as broad as a station's, half-transparent."""
+    fill = cv2.putText(np.zeros(pixels.shape[:2], np.uint8), "LIVE", (70, 96), 0, 2.0, 255, 9, cv2.LINE_AA) / 255.0
+    a = (fill * opacity)[..., None]
+    return fill, np.clip(np.rint(pixels * (1 - a) + a * np.array([luma, 128, 128])), 0, 255).astype(np.uint8)
+
+
+BOLD = (60, 44, 225, 104)
+
+
+def off(film, veil, number=0):
+    pixels = film[number].copy()
     veil.start, veil.end = 0, 1
+    lift(pixels, 0, WHOLE, [Event(BOLD, 0, 1, 0, 1, WHOLE, b"", veil=veil)])
+    return pixels
+
+
+@pytest.mark.parametrize(("opacity", "luma"), [(0.2, 235), (0.35, 235), (0.55, 235), (0.5, 16)])
+@pytest.mark.parametrize("speed", [4.0, 0.0])
+def test_a_mark_is_measured_and_taken_off_whether_the_picture_moves_or_not(opacity, luma, speed):
+    clean = soft_pan(72, speed=speed, seed=3)[::3]
+    fill, _ = bold(clean[0], opacity, luma)
+    film = [bold(p, opacity, luma)[1] for p in clean]
+    veil = veil_of(film, BOLD, WHOLE)
+    assert veil is not None
+    where = fill > 0.5
+    assert np.median(matte_of(veil)[where]) == pytest.approx(opacity, abs=0.03)
+    before = np.abs(film[7].astype(int) - clean[7])[where].mean()
+    assert np.abs(off(film, veil, 7).astype(int) - clean[7])[where].mean() < 0.2 * before
+    assert not (matte_of(veil) > 0)[cv2.dilate(fill, np.ones((11, 11))) == 0].any()
+
+
+def test_thin_letters_over_a_moving_picture():
+    clean = pan(120, speed=4.0)[::3]
+    film = [marked(p, 0.45) for p in clean]
+    veil = veil_of(film, inner(), WHOLE)
+    assert veil is not None
     where = letters()[0] > 0.5
     before = np.abs(film[7].astype(int) - clean[7])[where].mean()
-    pixels = film[7].copy()
-    lift(pixels, 0, WHOLE, [Event(text_box(), 0, 1, 0, 1, WHOLE, b"", veil=veil)])
-    assert np.abs(pixels.astype(int) - clean[7])[where].mean() < 0.3 * before
+    assert np.abs(off(film, veil, 7).astype(int) - clean[7])[where].mean() < 0.3 * before
 
 
-def test_opaque_letters_and_still_pictures_have_no_veil():
-    moving = pan(120, speed=4.0)[::3]
-    assert veil_of([marked(p, 1.0) for p in moving], strokes(), WHOLE) is None
-    assert veil_of([marked(moving[0], 0.45)] * 40, strokes(), WHOLE) is None
-    assert veil_of([marked(p, 0.45) for p in moving[:8]], strokes(), WHOLE) is None
+@pytest.mark.parametrize("speed", [4.0, 0.0])
+def test_opaque_letters_have_no_veil(speed):
+    clean = pan(72, speed=speed)[::3]
+    assert veil_of([bold(p, 1.0)[1] for p in clean], BOLD, WHOLE) is None
+    assert veil_of([bold(p, 1.0, 150)[1] for p in clean], BOLD, WHOLE) is None
+    assert veil_of([burn(p) for p in clean], text_box(), WHOLE) is None
+
+
+def test_a_picture_without_a_mark_has_no_veil():
+    assert veil_of(pan(72, speed=4.0)[::3], BOLD, WHOLE) is None
+    assert veil_of(pan(72, speed=0.0)[::3], BOLD, WHOLE) is None
+
+
+def test_the_strength_of_a_mark_is_measured_in_single_frames():
+    clean = pan(72, speed=4.0)
+    veil = veil_of([bold(p, 0.4)[1] for p in clean[::3]], BOLD, WHOLE)
+    assert veil is not None
+    witness = Witness(veil)
+    for number in range(0, 72, 9):
+        for share in (0.0, 0.5, 1.0):
+            luma = bold(clean[number], 0.4 * share)[1][..., 0]
+            assert witness.strength(luma) == pytest.approx(share, abs=0.2)
+    assert witness.strength(np.full((160, 320), 235, np.uint8)) is None
+
+
+def test_a_mark_lasts_from_where_it_fades_in_to_where_it_goes():
+    nan = np.nan
+    there = [0.02, 0.0, 0.03, 0.25, 0.5, 0.75, 1.0, 1.0, nan, nan, 0.9, 0.3, 1.0, 1.0, 1.0, -0.1, 0.05, 0.0]
+    ((start, end, faint),) = stretches(np.array(there, np.float32))
+    assert (start, end) == (3, 15)
+    assert faint == pytest.approx({3: 0.25, 4: 0.5, 5: 0.75}, abs=0.01)
+    assert stretches(np.zeros(9, np.float32)) == []
+    assert stretches(np.full(9, nan, np.float32)) == []
+    assert stretches(np.ones(9, np.float32)) == [(0, 9, {})]
+
+
+def test_a_mark_found_in_pieces_covers_all_its_time_once():
+    clean = pan(90, speed=2.0)
+    film = [bold(p, 0.4)[1] if 10 <= i < 80 else p for i, p in enumerate(clean)]
+    veil = veil_of(film[30:60:2], BOLD, WHOLE) or veil_of(film[20:70:2], BOLD, WHOLE)
+    assert veil is not None
+    pieces = []
+    for start, end in ((30, 40), (50, 60)):
+        mine = Veil(WHOLE, start, end, veil.alpha, veil.colour, veil.matte, alone=True)
+        pieces.append(Event(BOLD, start, end, start, end, WHOLE, b"", veil=mine))
+    stray = Event(BOLD, 62, 70, 62, 70, WHOLE, b"")
+    other = Event((0, 120, 40, 150), 0, 20, 0, 20, WHOLE, b"")
+    lasting = Lasting([*pieces, stray, other])
+    assert lasting.wanted
+    for i, pixels in enumerate(film):
+        lasting.feed(ArrayFrame(pixels, i))
+    out = lasting.finish([*pieces, stray, other])
+    assert [(e.start, e.end) for e in out] == [(0, 20), (10, 80)]
+    assert not Lasting([other]).wanted
+
+
+def test_chroma_that_pixels_share_is_unveiled_with_their_mean_opacity():
+    clean = pan(1)[0]
+    clean[..., 1:] = 90
+    fill, _ = bold(clean, 0.5)
+    a = (fill * 0.5).astype(np.float32)
+    film = clean.astype(np.float32)
+    film[..., 0] = film[..., 0] * (1 - a) + a * 235
+    shared = a.reshape(80, 2, 160, 2).mean((1, 3)).repeat(2, 0).repeat(2, 1)
+    film[..., 1:] = film[..., 1:] * (1 - shared[..., None]) + shared[..., None] * 128
+    veil = Veil(WHOLE, 0, 1, 0.5, (235.0, 128.0, 128.0), packed_matte(fill.astype(np.float32)), alone=True)
+    out = off([np.rint(film).astype(np.uint8)], veil)
+    assert np.abs(out[..., 1].astype(int) - 90).max() <= 8
+    assert np.abs(out[..., 0].astype(int) - clean[..., 0]).max() <= 3
+
+
+def test_a_fading_veil_is_taken_off_by_its_share():
+    clean = pan(1)[0]
+    fill, film = bold(clean, 0.25)
+    veil = Veil(WHOLE, 0, 1, 0.5, (235.0, 128.0, 128.0), packed_matte(fill.astype(np.float32)), alone=True)
+    veil.faint[0] = 0.5
+    assert np.abs(off([film], veil).astype(int) - clean).max() <= 4
 
 
 def test_the_pieces_of_a_mark_become_one_event():
@@ -54,20 +160,31 @@ def test_the_pieces_of_a_mark_become_one_event():
         return Event(box, start, end, start, end, WHOLE, b"")
 
     pieces = [event(0, 30), event(40, 120), event(150, 180), event(50, 80, (0, 0, 40, 20)), event(400, 420)]
-    veil = Veil(WHOLE, 0, 0, 0.5, (235.0, 128.0, 128.0), alone=True)
     pieces[3].box = (0, 0, 20, 10)
-    veil.box = (50, 90, 210, 150)
+    veil = Veil((50, 90, 210, 150), 0, 0, 0.5, (235.0, 128.0, 128.0), alone=True)
     out = settle(pieces, [(pieces[1], veil)], 75)
     assert [(e.start, e.end) for e in out] == [(0, 180), (50, 80), (400, 420)]
     assert (veil.start, veil.end) == (0, 180)
 
 
 def test_a_mark_that_is_taken_off_leaves_no_hole():
-    event = Event(text_box(), 0, 9, 0, 9, WHOLE, np.packbits(strokes()).tobytes())
+    event = Event(text_box(), 0, 9, 0, 9, WHOLE, np.packbits(letters()[0] > 0.02).tobytes())
     zones = Zones([], None)
     assert hole_at(5, 0.2, WHOLE, [event], zones).any()
     event.veil = Veil(WHOLE, 0, 9, 0.5, (235.0, 128.0, 128.0), alone=True)
     assert not hole_at(5, 0.2, WHOLE, [event], zones).any()
+
+
+def test_half_transparent_text_is_no_sign_in_the_scene():
+    crops = pan(12, speed=0.0)
+    event = Event((100, 60, 220, 100), 0, 12, 0, 12, WHOLE, b"", evidence=evidence(crops, (100, 60, 220, 100)))
+    found = Findings([event], set(), [i / 25 for i in range(12)])
+    turn = Turn(0, 320, 160)
+    name_kinds(found, turn)
+    assert event.kind == "scene"
+    event.veil = Veil(WHOLE, 0, 12, 0.5, (235.0, 128.0, 128.0), alone=True)
+    name_kinds(found, turn)
+    assert event.kind == "mark"
 
 
 def test_scenery_of_the_letters_colour_is_not_masked_beyond_the_box():

@@ -14,9 +14,11 @@ from vtid.sdk import Coordinates, Region, RegionType
 from vtid_inpaint_local import tuning
 from vtid_inpaint_local.composite import Composite
 from vtid_inpaint_local.events import Event, Findings, erasure
-from vtid_inpaint_local.fill import Filler, Patch
+from vtid_inpaint_local.fill import Filler
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.mask import stroke_mask
+from vtid_inpaint_local.merging import merge
+from vtid_inpaint_local.patch import Patch
 from vtid_inpaint_local.plates import hole_at
 from vtid_inpaint_local.presence import Template, fade_length, walk
 from vtid_inpaint_local.scan import Scan
@@ -35,7 +37,7 @@ class Seer:
     name = "seer"
 
     def __init__(self, *boxes):
-        self.boxes_, self.reads = boxes or (text_box(),), ("Hello there", 0.9)
+        self.boxes_, self.reads = boxes or (text_box(),), ("Hello there", 0.99)
 
     def boxes(self, bgr):
         from vtid_inpaint_local.detect import Found
@@ -188,6 +190,18 @@ def test_nothing_is_fetched_across_a_cut():
     assert abs(with_cut[20][part].mean() - light[0][y0:y1, x0:x1][part].mean()) < 15
 
 
+def test_a_cut_at_the_end_of_a_chunk_does_not_reach_back_into_what_was_let_go():
+    clean = pan(24, speed=2.0)
+    hole = letters()[1] > 0.05
+    patches = {i: Patch(burn(p), hole) for i, p in enumerate(clean)}
+    filler = Filler({11})
+    filler.fill(patches, 0, 12)
+    for i in range(11):
+        patches[i].retire()
+    filled = filler.fill(patches, 12, 24)
+    assert sorted(filled) == list(range(12, 24))
+
+
 def test_chunks_give_what_one_go_gives_but_for_the_window():
     clean = pan(24, speed=2.0)
     hole = letters()[1] > 0.05
@@ -296,9 +310,9 @@ def test_verify_sees_what_is_left_and_only_that():
 
     clean = [ArrayFrame(p, i) for i, p in enumerate(pan(30))]
     half = [ArrayFrame(burn(p) if i > 20 else p, i) for i, p in enumerate(pan(30))]
-    assert still_seen(clean, [event], Crops(), turn) == {}
-    assert still_seen(half, [event], Crops(), turn) == {0: 1}
-    assert still_seen(half, [erasure(event.box, 0, 30)], Crops(), turn) == {}
+    assert still_seen(list(enumerate(clean)), [event], Crops(), turn) == {}
+    assert still_seen(list(enumerate(half)), [event], Crops(), turn) == {0: 1}
+    assert still_seen(list(enumerate(half)), [erasure(event.box, 0, 30)], Crops(), turn) == {}
 
 
 def test_scenery_that_looks_like_text_is_told_from_text_that_is_left():
@@ -347,3 +361,13 @@ def test_the_plugin_is_listed_without_loading_anything_heavy():
     root = Path(__file__).parents[3]
     path = f"{root}:{root / 'plugins/inpaint_local/src'}"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path, "PATH": "/usr/bin"})
+
+
+def test_of_a_text_found_twice_the_longer_stays():
+    def event(start, end, box):
+        return Event(box, start, end, start, end, box, b"", text="not even the old captain.")
+
+    whole = event(45, 100, (391, 638, 881, 695))
+    again = event(65, 100, (384, 636, 883, 697))
+    part = event(45, 100, (391, 638, 600, 695))
+    assert merge([again, part, whole]) == [whole]

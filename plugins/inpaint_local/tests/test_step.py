@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-
 import numpy as np
 import pytest
 
@@ -11,9 +9,8 @@ import vtid_inpaint_local
 import vtid_inpaint_local.remove as removal
 from vtid.media import PyAVMedia
 from vtid.media.synth import Subtitle, draw_clip
-from vtid.sdk import Coordinates, NeedsAttention, Region, RegionType, StepError, Video
-from vtid_inpaint_local import detect
-from vtid_inpaint_local.step import Inputs, Params, Remove, Settings
+from vtid.sdk import Coordinates, Region, RegionType, StepError, Video
+from vtid_inpaint_local.step import Inputs, Params, Preview, Remove, Settings
 
 from .conftest import ListMedia, burn, letters, pan, text_box
 from .test_parts import Seer
@@ -77,7 +74,7 @@ def test_an_erasure_region_needs_no_detector(context, tmp_path):
     result = media.films[out.video.path]
     same = np.array([np.array_equal(a, b) for a, b in zip(result, film, strict=True)])
     assert list(np.flatnonzero(~same)) == list(range(10, 20))
-    assert out.report.events[0].erasure
+    assert out.report.events[0].kind == "erasure"
     outside = np.ones((160, 320), bool)
     outside[40:80, 80:160] = False
     assert all(np.array_equal(a[outside], b[outside]) for a, b in zip(result, film, strict=True))
@@ -123,30 +120,11 @@ def test_no_picture_no_work(context, tmp_path):
         Remove().run(context(media), Params(), Inputs(Video(path, info=type(info)("mp4", 1, 1.0))))
 
 
-def test_a_missing_detector_is_a_matter_for_a_person(monkeypatch, tmp_path):
-    monkeypatch.setattr(detect, "importable", lambda: ["rapidocr"])
-    with pytest.raises(NeedsAttention, match="easyocr"):
-        detect.choose("easyocr", threads=1, model_dir=tmp_path)
-    monkeypatch.setattr(detect, "importable", list)
-    with pytest.raises(NeedsAttention, match="install rapidocr"):
-        detect.choose("auto", threads=1, model_dir=None)
-    real = builtins.__import__
-
-    def no_easyocr(name, *args, **kwargs):
-        if name == "easyocr":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", no_easyocr)
-    with pytest.raises(NeedsAttention, match="EasyOCR cannot be loaded"):
-        detect.EasyOcr(threads=1, model_dir=None)
-
-
 def test_readiness(monkeypatch):
     assert vtid_inpaint_local.vtid_not_ready(Settings()) is None
     monkeypatch.setattr(vtid_inpaint_local, "_installed", lambda name: name == "cv2")
     assert "rapidocr" in vtid_inpaint_local.vtid_not_ready(Settings())
-    assert vtid_inpaint_local.vtid_steps() == [Remove]
+    assert vtid_inpaint_local.vtid_steps() == [Remove, Preview]
     assert vtid_inpaint_local.vtid_settings() is Settings
 
 

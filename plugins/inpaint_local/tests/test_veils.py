@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from vtid.sdk import Coordinates, Region, RegionType
-from vtid_inpaint_local.caption import fit, panel, rectangle, settle
+from vtid_inpaint_local.caption import fit, panel, rectangle, settle, shade
 from vtid_inpaint_local.composite import Composite
-from vtid_inpaint_local.events import Event, Veil
+from vtid_inpaint_local.events import Event, Veil, packed
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.scan import Scan
 from vtid_inpaint_local.track import Rate
@@ -66,7 +66,7 @@ def test_a_caption_box_is_found_to_the_pixel_and_measured(colour):
 def test_text_without_a_box_has_none(speed):
     event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"")
     found = panel([burn(p) for p in pan(60, speed=speed)[::4]], text_box(), [])
-    settle([(event, found)] if found else [])
+    settle([(event, found)] if found else [], [])
     assert event.veil is None
 
 
@@ -78,7 +78,7 @@ def test_an_opaque_sign_is_no_caption_box():
     event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"")
     found = panel([burn(s) for s in samples], text_box(), [])
     assert found is not None
-    settle([(event, found)])
+    settle([(event, found)], [])
     assert event.veil is None
 
 
@@ -99,7 +99,7 @@ def test_styles_are_pooled_and_a_flat_caption_borrows_the_film_s():
     assert flat is not None
     assert not fit(flat.pairs).likely
     events = [Event(text_box(), i, i + 60, i, i + 60, (0, 0, 320, 160), b"") for i in (0, 100)]
-    settle(list(zip(events, (rich, flat), strict=True)))
+    settle(list(zip(events, (rich, flat), strict=True)), [])
     assert [e.veil and (e.veil.start, e.veil.end) for e in events] == [(0, 60), (100, 160)]
 
 
@@ -108,10 +108,12 @@ def test_behind_a_caption_box_the_picture_itself_comes_back():
     found = scanned(film)
     (event,) = found.events
     assert event.veil is not None
-    assert event.veil.box == BOX
+    x0, y0, x1, y1 = BOX
+    assert event.veil.box == (x0 - 2, y0 - 2, x1 + 2, y1 + 2)
+    assert (matte_of(event.veil)[2:-2, 2:-2] > 0).all()
+    assert not matte_of(event.veil)[:2].any()
     edit = Composite(found, Zones([], Turn(0, 320, 160)), 320, 160)
     out = [f.pixels for f in edit(ArrayFrame(p.copy(), i) for i, p in enumerate(film))]
-    x0, y0, x1, y1 = BOX
     letter = letters()[1][y0:y1, x0:x1] > 0
     for i in range(15, 47):
         off = np.abs(out[i].astype(int) - clean[i])[y0:y1, x0:x1]
@@ -144,6 +146,21 @@ def test_overlapping_veils_are_taken_off_once_and_only_in_their_time():
         changed = lift(pixels, 5, (0, 0, 320, 160), two)
         assert changed.sum() == (BOX[2] - BOX[0]) * (BOX[3] - BOX[1])
         assert np.abs(pixels.astype(int) // scale - clean).max() <= 3
+
+
+def test_letters_on_a_box_are_what_cannot_shine_through_it():
+    film = [burn(behind_glass(p)) for p in pan(60, speed=3.0)[::4]]
+    found = panel(film, text_box(), [])
+    assert found is not None
+    words, twin = (Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), packed(np.ones((160, 320), bool))) for _ in "12")
+    later = Event(text_box(), 60, 90, 60, 90, (0, 0, 320, 160), packed(np.ones((160, 320), bool)))
+    settle([(words, found)], [(e, shade(film)) for e in (words, twin, later)])
+    fill, _ = letters()
+    near = cv2.dilate((fill > 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    for event in (words, twin):  # another line of the same caption, around which no box was found
+        assert event.mask[fill > 0.4].all()
+        assert not event.mask[~near].any()
+    assert later.mask.all()
 
 
 def test_rim_and_matte():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, post
@@ -13,6 +13,7 @@ from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from vtid.app import App
+from vtid.domain.job import Job
 from vtid.engine.intake import Draft
 from vtid.errors import InvalidInput, NotFound, Problem
 from vtid.web import openapi, reading
@@ -22,9 +23,13 @@ from vtid.web.routes.jobs import ROOT, TAGS, view
 from vtid.web.schemas import JobView, PlainFields, SubmitFields, SubmitJson
 from vtid.web.uploads import Form, receive
 
-SOURCES = {"file": "video"}
+SOURCES = {"file": "video", "mask": "mask"}
+"""Form fields that are files, and the source of the pipeline that each becomes."""
+FILE_ABOUT = "The video."
+MASK_ABOUT = "A picture or a video whose white is erased, for pipelines that take one."
 TEXT_REMOVAL = "remove-text"
 AnyRequest = Request[Any, Any, Any]
+Fields = TypeVar("Fields", bound=PlainFields | SubmitFields)
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -58,7 +63,7 @@ class Wish(Struct, frozen=True):
     responses=ANSWERS,
     operation_class=openapi.operation(
         body={
-            "multipart/form-data": openapi.form(SubmitFields, file="The video."),
+            "multipart/form-data": openapi.form(SubmitFields, file=FILE_ABOUT, mask=MASK_ABOUT),
             "application/json": openapi.schema(SubmitJson),
         }
     ),
@@ -71,8 +76,8 @@ async def submit(
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
             wish = await _from_json(core, request, draft)
         else:
-            wish = await _from_form(core, request, draft, None)
-        return await _accept(core, request, draft, wish, idempotency_key)
+            wish = await from_form(core, request, draft, None)
+        return await accept(core, request, draft, wish, idempotency_key)
 
 
 @post(
@@ -81,19 +86,27 @@ async def submit(
     status_code=202,
     summary="Remove text from a video",
     responses=ANSWERS,
-    operation_class=openapi.operation(body={"multipart/form-data": openapi.form(PlainFields, file="The video.")}),
+    operation_class=openapi.operation(
+        body={"multipart/form-data": openapi.form(PlainFields, file=FILE_ABOUT, mask=MASK_ABOUT)}
+    ),
 )
 async def upload_and_process(
     core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
     """Upload a video and have its text removed, with defaults everywhere."""
     async with core.intake.draft(user_id) as draft:
-        wish = await _from_form(core, request, draft, TEXT_REMOVAL)
-        return await _accept(core, request, draft, wish, idempotency_key)
+        wish = await from_form(core, request, draft, TEXT_REMOVAL)
+        return await accept(core, request, draft, wish, idempotency_key)
 
 
-async def _accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: str | None) -> Response[JobView]:
-    """202 with the job: a new one, or the one that the first request with this key made."""
+async def accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: str | None) -> Response[JobView]:
+    """202 with the job that a wish makes."""
+    job, headers = await taken_in(core, draft, wish, key)
+    return Response(await view(core, request, job), status_code=202, headers=headers)
+
+
+async def taken_in(core: App, draft: Draft, wish: Wish, key: str | None) -> tuple[Job, dict[str, str]]:
+    """The job, and headers that say of it: a new one, or the one that the first request with this key made."""
     async with _reserved(core, draft.user_id, key, wish.digest) as first:
         job = (
             await core.jobs.get(first, draft.user_id)
@@ -102,8 +115,7 @@ async def _accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key:
                 pipeline=wish.pipeline, params=wish.params, display_name=wish.display_name, idempotency_key=key
             )
         )
-    headers = {"Location": f"{ROOT}/{job.id}"} | ({"Idempotency-Replayed": "true"} if first else {})
-    return Response(await view(core, request, job), status_code=202, headers=headers)
+    return job, {"Location": f"{ROOT}/{job.id}"} | ({"Idempotency-Replayed": "true"} if first else {})
 
 
 @asynccontextmanager
@@ -123,30 +135,34 @@ async def _reserved(core: App, user_id: str, key: str | None, digest: str) -> As
         raise
 
 
-async def _from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str | None) -> Wish:
+async def from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str | None) -> Wish:
     """Files into the draft, fields into a wish; with `pipeline` None, a field names it.
 
     Raises:
         InvalidInput: with every complaint.
     """
+    given, form = await read_form(core, request, draft, PlainFields if pipeline else SubmitFields, pipeline)
+    params = msgspec.json.decode(given.params, type=dict[str, Any])
+    return Wish(pipeline or form.fields["pipeline"], params, given.display_name or None, digest(request, form.digest))
+
+
+async def read_form(
+    core: App, request: AnyRequest, draft: Draft, fields: type[Fields], pipeline: str | None
+) -> tuple[Fields, Form]:
+    """Files into the draft, and the fields of a form, checked. Raises `InvalidInput` with every complaint."""
     form = await receive(request, draft, SOURCES, core.config.server.max_upload_mb << 20)
     problems = form.problems + _missing(form)
-    fields: type[PlainFields | SubmitFields] = PlainFields if pipeline else SubmitFields
-    given = reading.convert(form.fields, fields, problems)
-    params = reading.parse_object(form.fields.get("params") or "{}", "params", problems)
-    name = pipeline or form.fields.get("pipeline", "")
-    _check(core, name, problems)
+    given = reading.convert(form.fields, fields, problems, strict=False)
+    reading.parse_object(form.fields.get("params") or "{}", "params", problems)
+    _check(core, pipeline or form.fields.get("pipeline", ""), problems)
     assert given is not None
-    return Wish(name, params, given.display_name or None, _digest(request, form.digest))
+    return given, form
 
 
 def _missing(form: Form) -> list[Problem]:
-    complained = {p.field for p in form.problems}
-    return [
-        Problem(name, f"is missing; send the video as the form field `{name}`", "missing")
-        for name in SOURCES
-        if name not in form.files and name not in complained
-    ]
+    if "file" in form.files or any(p.field == "file" for p in form.problems):
+        return []
+    return [Problem("file", "is missing; send the video as the form field `file`", "missing")]
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
@@ -163,7 +179,7 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
     assert given.asset_id is not None
     draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
     content = msgspec.json.encode(raw, order="deterministic").decode()
-    return Wish(given.pipeline, given.params, given.display_name, _digest(request, content))
+    return Wish(given.pipeline, given.params, given.display_name, digest(request, content))
 
 
 def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
@@ -180,7 +196,7 @@ def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
         raise InvalidInput(str(problems[0]), problems=problems)
 
 
-def _digest(request: AnyRequest, content: str) -> str:
+def digest(request: AnyRequest, content: str) -> str:
     """What makes a repeat a repeat: the same content to the same route."""
     return hashlib.sha256(f"{request.url.path.rstrip('/')}\n{content}".encode()).hexdigest()
 

@@ -14,3 +14,9 @@ Plane = NDArray[Any]
 Mask = NDArray[np.bool_]
 """H×W, true where something is to be done."""
 Floats = NDArray[np.float32]
+
+
+def eight_bits(pixels: Pixels) -> Floats:
+    """Values on the 8-bit scale, of pixels that are kept in 8 bits, or in 16 of which 8 are fraction."""
+    values = pixels.astype(np.float32)
+    return values / np.float32(256) if pixels.dtype == np.uint16 else values

@@ -8,6 +8,7 @@ flatten it), trimmed, and pooled over all captions of the film that agree, since
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,9 +18,11 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Pixels
+from .arrays import Floats, Mask, Pixels
 from .events import Event, Veil
-from .geometry import meet, text_height
+from .geometry import cover, meet, shift, text_height
+from .mask import widen
+from .veil import packed_matte
 
 
 class Pairs(NamedTuple):
@@ -57,8 +60,6 @@ class Panel(NamedTuple):
     box: Box
     pairs: Pairs
     strength: float
-    packed: bytes = b""
-    """The event's mask for letters without outline, made without their coming and going: the box goes with them."""
 
 
 def panel(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]]) -> Panel | None:
@@ -225,34 +226,72 @@ def _black(one: Fit, x: Floats, y: Floats) -> Fit:
     return one._replace(k=k, c=np.asarray((1 - k) * np.array(tuning.BLACK), np.float32))
 
 
-def settle(found: Sequence[tuple[Event, Panel]]) -> None:
-    """Give each event whose panel holds its veil: styles are pooled over the film, strangers dropped."""
+def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, bytes]]) -> None:
+    """Give each event whose panel holds its veil: styles are pooled over the film, strangers dropped.
+
+    Args:
+        found: events with the panels around them.
+        shades: all events, each with its `shade`: on a box, letters are told by what cannot shine through it.
+    """
     left = list(found)
+    veils: list[Veil] = []
     while left:
         best = max(left, key=lambda f: _evidence(fit(f[1].pairs)))
         style = fit(best[1].pairs)
         if not style.likely:
-            return
+            break
         mine = [f for f in left if _agrees(f[1].pairs, style)]
-        pooled = (
-            fit(
-                Pairs(
-                    np.concatenate([p.pairs.inside for _, p in mine]),
-                    np.concatenate([p.pairs.outside for _, p in mine]),
-                )
-            )
-            if mine
-            else style
+        inside, outside = (
+            np.concatenate([getattr(p.pairs, side) for _, p in mine or [best]]) for side in Pairs._fields
         )
+        pooled = fit(Pairs(inside, outside))
         for event, one in mine:
             if pooled.likely and _agrees(one.pairs, pooled):
-                colour = [float(v) for v in pooled.c / (1 - pooled.k)]
-                event.packed = one.packed or event.packed
-                event.veil = Veil(
-                    one.box, event.core_start, event.core_end, 1 - pooled.k, (colour[0], colour[1], colour[2])
-                )
+                event.veil = _veil(one.box, event, pooled)
+                veils.append(event.veil)
         taken = [id(f) for f in [*mine, best]]
         left = [f for f in left if id(f) not in taken]
+    for event, packed in shades:
+        for veil in veils:
+            together = min(veil.end, event.core_end) - max(veil.start, event.core_start)
+            if 2 * together > event.core_end - event.core_start and cover(event.box, veil.box) > tuning.BOX_HOLDS:
+                event.mask = _letters(packed, event, veil)
+                break
+
+
+def _veil(box: Box, event: Event, style: Fit) -> Veil:
+    """The box with a margin, for the chroma that its edges share with the picture around."""
+    margin = tuning.BOX_MARGIN
+    x0, y0, x1, y1 = box
+    shares = np.pad(np.ones((y1 - y0, x1 - x0), np.float32), margin)
+    luma, u, v = (float(c) for c in style.c / (1 - style.k))
+    wide = x0 - margin, y0 - margin, x1 + margin, y1 + margin
+    return Veil(wide, event.core_start, event.core_end, 1 - style.k, (luma, u, v), packed_matte(shares))
+
+
+def shade(samples: Sequence[Pixels]) -> bytes:
+    """The median luma of an event's crops in 32 levels, deflated: what its letters can be told by later."""
+    middle = np.median(np.stack([s[..., 0] for s in samples]), 0)
+    return zlib.compress((middle.astype(np.uint8) >> 3).tobytes(), 1)
+
+
+def _letters(packed: bytes, event: Event, veil: Veil) -> Mask:
+    """What is brighter than white, or darker than black, would be behind the box; where nothing is, the mask so far.
+
+    The strokes of letters alone, without the gaps in between: those are seen through the box.
+    """
+    x0, y0, x1, y1 = event.mask_box
+    luma = (np.frombuffer(zlib.decompress(packed), np.uint8).reshape(y1 - y0, x1 - x0) << 3).astype(np.float32) + 4
+    least, most = ((1 - veil.alpha) * v + veil.alpha * veil.colour[0] for v in (tuning.BLACK[0], tuning.WHITE[0]))
+    inside = np.zeros(luma.shape, bool)
+    edge = tuning.BOX_MARGIN
+    bx0, by0, bx1, by1 = shift(meet(event.mask_box, veil.box), -x0, -y0)
+    inside[by0 + edge : by1 - edge, bx0 + edge : bx1 - edge] = True
+    core = inside & ((luma > most + tuning.BOX_OVER) | (luma < least - tuning.BOX_OVER))
+    tall = text_height(event.box)
+    if core.sum() < tuning.BOX_WRITTEN * tall * max(event.box[2] - event.box[0], event.box[3] - event.box[1]):
+        return event.mask
+    return widen(core, max(1, round(tall / tuning.BOX_STROKE_PX)))
 
 
 def _evidence(one: Fit) -> float:

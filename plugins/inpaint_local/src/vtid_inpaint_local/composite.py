@@ -1,17 +1,12 @@
-"""Second pass: a window of frames moves over the film; in it holes are filled and painted, and nothing else changes.
-
-The caller's thread decodes (by asking for frames), cuts crops, paints, and encodes (by being given frames); a second
-one fills, on plain arrays, so that both cores are busy and nobody but the caller ever touches a frame.
-"""
+"""Second pass: a window of frames moves over a span of the film; in it holes are filled and painted, nothing else."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import takewhile
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,23 +15,16 @@ from vtid.sdk import Box, Frame
 from . import tuning
 from .arrays import Mask, Pixels
 from .events import Event, Findings
-from .plates import Filled, Plate, hole_at, plates_of
+from .fill import Mapper
+from .outside import Bystander
+from .painter import Guide, classical
+from .plates import hole_at, plates_of
 from .veil import lift
 from .zones import Zones
 
 
-class Batch(NamedTuple):
-    """Frames that leave the window together."""
-
-    last: int
-    """One past the last."""
-    work: Future[list[Filled]] | None
-    """What is to be painted into them; None where there is nothing."""
-    plates: list[Plate]
-
-
 class Composite:
-    """An edit for `Media.rewrite`: frames in, the same frames out, text painted over."""
+    """An edit for `Media.render`: the frames of a span and of its surroundings in, those of the span out, painted."""
 
     def __init__(
         self,
@@ -45,54 +33,60 @@ class Composite:
         width: int,
         height: int,
         *,
+        first: int = 0,
+        last: int | None = None,
         threads: int = 1,
         frame_bytes: int = 0,
+        guide: Guide = classical,
+        bystander: Bystander | None = None,
     ) -> None:
         """Ready for the first frame.
 
         Args:
-            found: of the first pass.
+            found: of the first pass; events that lie elsewhere do no harm.
             zones: what must stay.
             width: of the coded picture.
             height: of the coded picture.
+            first: frame of the span.
+            last: one past its last; None: the film's end.
             threads: for filling.
             frame_bytes: of one decoded frame; large ones make the window shorter.
+            guide: what one frame alone says of what was behind.
+            bystander: sees sampled frames before they are painted, and where.
         """
         self._zones = zones
-        self._plates = sorted(plates_of(found.events, width, height, found.cuts), key=lambda p: p.first)
+        self._plates = sorted(plates_of(found.events, width, height, found.cuts, guide), key=lambda p: p.first)
         self._threads = threads
+        self._bystander = bystander
         room = tuning.WINDOW_BYTES // frame_bytes if frame_bytes else 10**6
         self.look = int(min(tuning.LOOK, max(6, room // 2)))
-        self.chunk = int(min(tuning.CHUNK, max(4, (room - self.look) // 2)))
-        self._window: deque[tuple[int, Frame]] = deque()
-        self._next = 0
-        self._batches: deque[Batch] = deque()
+        self.chunk = int(min(tuning.CHUNK, max(4, room - self.look)))
+        self._window: deque[Frame] = deque()
+        self._next = first
+        self._last = last
         self.touched = 0
         """Frames that were painted."""
 
-    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Yields every frame, in order."""
+    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Yields every frame of the span, in order."""
         with ExitStack() as stack:
-            filler = stack.enter_context(ThreadPoolExecutor(1, "fill"))  # one: chunks of a plate build on each other
             pool = stack.enter_context(ThreadPoolExecutor(self._threads)) if self._threads > 1 else None
 
             def run(work: Callable[[int], object], numbers: Iterable[int]) -> None:
                 deque((pool.map if pool else map)(work, numbers), maxlen=0)
 
-            def submit(plates: list[Plate], first: int, last: int) -> Future[list[Filled]]:
-                return filler.submit(lambda: [f for p in plates for f in p.fill(first, last, run)])
+            seen = self._next
+            for frame in frames:
+                self._take(frame)
+                seen = frame.index + 1
+                yield from self._done(seen, run, ended=False)
+            yield from self._done(seen, run, ended=True)
 
-            number = -1
-            for number, frame in enumerate(frames):
-                self._take(number, frame)
-                self._advance(submit, number + 1, ended=False)
-                yield from self._ready(1)
-            self._advance(submit, number + 1, ended=True)
-            yield from self._ready(0)
-
-    def _take(self, number: int, frame: Frame) -> None:
+    def _take(self, frame: Frame) -> None:
         """Into the window, and its crops onto the plates that need them."""
-        self._window.append((number, frame))
+        number = frame.index
+        if number >= self._next and (self._last is None or number < self._last):
+            self._window.append(frame)
         for plate in takewhile(lambda p: p.first - tuning.LOOK <= number, self._plates):
             if plate.needs(number):
                 events = self._events_at(number)
@@ -117,44 +111,42 @@ class Composite:
         begun = takewhile(lambda p: p.first <= number, self._plates)
         return [e for p in begun for e in p.events if e.start <= number < e.end]
 
-    def _advance(
-        self, submit: Callable[[list[Plate], int, int], Future[list[Filled]]], seen: int, *, ended: bool
-    ) -> None:
-        """Make batches: stretches without text at once, chunks with text once they can look far enough ahead."""
-        while self._next < seen:
+    def _done(self, seen: int, run: Mapper, *, ended: bool) -> Iterator[Frame]:
+        """The frames that need no more: stretches without text at once, text once it can look far enough ahead."""
+        end = seen if self._last is None else min(seen, self._last)
+        while self._next < end:
             first = self._next
-            begins = min((max(first, p.first) for p in self._plates), default=seen)
+            self._plates = [p for p in self._plates if p.last > first]
+            begins = min((max(first, p.first) for p in self._plates), default=end)
             if begins > first:
-                self._batches.append(Batch(min(begins, seen), None, []))
+                self._next = min(begins, end)
+                self._show(self._next)
             elif ended or seen - first >= self.chunk + self.look:
-                last = min(first + self.chunk, seen)
-                mine = [p for p in self._plates if p.first < last]
-                self._batches.append(Batch(last, submit(mine, first, last), mine))
-                self._plates = [p for p in self._plates if p.last > last]
+                self._next = min(first + self.chunk, end)
+                self._show(self._next)
+                self._fill(first, self._next, run)
             else:
                 return
-            self._next = self._batches[-1].last
+            while self._window and self._window[0].index < self._next:
+                yield self._window.popleft()
 
-    def _ready(self, running: int) -> Iterator[Frame]:
-        """Frames of the batches that are done; waits for the oldest while more than so many are being filled."""
-        while self._batches:
-            batch = self._batches[0]
-            at_work = sum(b.work is not None for b in self._batches)
-            if batch.work is not None and not batch.work.done() and at_work <= running:
-                return
-            self._batches.popleft()
-            if batch.work is not None:
-                self._paint(batch.work.result(), batch)
-            while self._window and self._window[0][0] < batch.last:
-                yield self._window.popleft()[1]
+    def _show(self, last: int) -> None:
+        """Show the bystander frames as they are in the source."""
+        for frame in takewhile(lambda f: f.index < last, self._window):
+            if self._bystander is not None:
+                self._bystander.see(frame.index, frame)
 
-    def _paint(self, filled: list[Filled], batch: Batch) -> None:
-        frames = dict(self._window)
-        for one in filled:
-            frames[one.number].paint(one.box, one.pixels, one.mask)
-        self.touched += len({one.number for one in filled})
-        for plate in batch.plates:
-            plate.forget(batch.last)
+    def _fill(self, first: int, last: int, run: Mapper) -> None:
+        frames = {frame.index: frame for frame in self._window}
+        painted = set()
+        for plate in takewhile(lambda p: p.first < last, self._plates):
+            for one in plate.fill(first, last, run):
+                frames[one.number].paint(one.box, one.pixels, one.mask)
+                if self._bystander is not None:
+                    self._bystander.painted(one.number, one.box, one.mask)
+                painted.add(one.number)
+            plate.forget(last)
+        self.touched += len(painted)
 
 
 def crop(frame: Frame, box: Box) -> Pixels:

@@ -1,25 +1,24 @@
-"""Finding text in a picture: one small interface, two detectors behind it.
+"""Finding text in a picture: one small interface, the detectors behind it, and what every one of them needs around it.
 
 RapidOCR carries its models and works offline; on a CPU it is some twenty times faster than EasyOCR at the same input
-size. EasyOCR is there for those who have it, as a detector only, and never downloads: its weights must lie ready.
+size. EasyOCR is there for those who have it. A network that the operator added is the third.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from vtid.sdk import Box, NeedsAttention
+from vtid.sdk import MODEL_PREFIX, Box, Models, NeedsAttention
 
 from . import tuning
 from .arrays import Pixels
+from .models import TEXT_DETECTOR
 
 
 class Found(NamedTuple):
@@ -41,87 +40,8 @@ class Detector(Protocol):
         """What a crop of one line says and how sure that is; None where this detector cannot read."""
 
 
-class RapidOcr:
-    """PP-OCR networks on ONNX Runtime, by way of RapidOCR."""
-
-    name = "rapidocr"
-
-    def __init__(self, *, threads: int, side: int = 960) -> None:
-        from rapidocr import RapidOCR  # noqa: PLC0415 - 0.7 s, only when a step runs
-
-        self._engine = RapidOCR(
-            params={
-                "Det.limit_type": "max",
-                "Det.limit_side_len": side,
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                "Global.log_level": "critical",
-            }
-        )
-
-    def boxes(self, bgr: Pixels) -> list[Found]:
-        """See `Detector`."""
-        got: Any = self._engine(bgr, use_det=True, use_cls=False, use_rec=False)
-        if got.boxes is None:
-            return []
-        scores = got.scores if got.scores is not None else [1.0] * len(got.boxes)
-        return [Found(_bounds(quad), float(score)) for quad, score in zip(got.boxes, scores, strict=True)]
-
-    def read(self, bgr: Pixels) -> tuple[str, float] | None:
-        """See `Detector`."""
-        got: Any = self._engine(bgr, use_det=False, use_cls=False, use_rec=True)
-        return (str(got.txts[0]).strip(), float(got.scores[0])) if got.txts else ("", 0.0)
-
-
-class EasyOcr:
-    """The CRAFT network on PyTorch, by way of EasyOCR."""
-
-    name = "easyocr"
-
-    def __init__(self, *, threads: int, model_dir: Path | None, side: int = 960) -> None:
-        self._side = side
-        self._reader = _easyocr_reader(model_dir, threads)
-
-    def boxes(self, bgr: Pixels) -> list[Found]:
-        """See `Detector`."""
-        level, free = self._reader.detect(bgr, canvas_size=self._side)
-        flat = [(float(x0), float(y0), float(x1), float(y1)) for x0, x1, y0, y1 in level[0]]
-        return [Found(box, 1.0) for box in [*flat, *(_bounds(np.asarray(quad)) for quad in free[0])]]
-
-    def read(self, bgr: Pixels) -> tuple[str, float] | None:
-        """Not with detection weights alone."""
-        del bgr
-        return None
-
-
-def _easyocr_reader(model_dir: Path | None, threads: int) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of its own affairs while it is imported
-            import easyocr  # noqa: PLC0415
-            import torch  # noqa: PLC0415
-    except (ImportError, RuntimeError) as error:
-        raise NeedsAttention(
-            f"The detector EasyOCR cannot be loaded ({error}). Install easyocr with torch and torchvision of the same "
-            'build, or set detector = "rapidocr".'
-        ) from error
-    torch.set_num_threads(threads)
-    logging.getLogger("easyocr").setLevel(logging.ERROR)
-    where = (
-        {}
-        if model_dir is None
-        else {"model_storage_directory": str(model_dir), "user_network_directory": str(model_dir)}
-    )
-    try:
-        return easyocr.Reader(["en"], gpu=False, download_enabled=False, recognizer=False, verbose=False, **where)
-    except (FileNotFoundError, OSError) as error:
-        raise NeedsAttention(
-            f"EasyOCR's weights are missing or damaged ({error}). Put craft_mlt_25k.pth into the folder that "
-            "model_dir of [plugins.inpaint_local] names; vtid downloads nothing by itself."
-        ) from error
-
-
-def _bounds(quad: Any) -> tuple[float, float, float, float]:
+def bounds(quad: Any) -> tuple[float, float, float, float]:
+    """The box around a polygon: x0, y0, x1, y1."""
     points = np.asarray(quad, np.float64).reshape(-1, 2)
     (x0, y0), (x1, y1) = points.min(0), points.max(0)
     return float(x0), float(y0), float(x1), float(y1)
@@ -129,23 +49,51 @@ def _bounds(quad: Any) -> tuple[float, float, float, float]:
 
 def importable() -> list[str]:
     """The detectors that are installed. Quick: imports none."""
-    have: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None  # noqa: E731
-    found = ["rapidocr"] if have("rapidocr") and have("onnxruntime") else []
-    return [*found, "easyocr"] if have("easyocr") and have("torch") else found
+    wanted = {"rapidocr": ("rapidocr", "onnxruntime"), "easyocr": ("easyocr", "torch")}
+    return [name for name, parts in wanted.items() if all(importlib.util.find_spec(part) for part in parts)]
 
 
-def choose(name: str, *, threads: int, model_dir: Path | None) -> Detector:
-    """The detector of that name; `auto` takes the first that is installed."""
-    installed = importable()
+def choose(name: str, *, threads: int, model_dir: Path | None, models: Models) -> Detector:
+    """The detector of that name, ready to look.
+
+    Args:
+        name: `auto` for the first that is installed, `rapidocr`, `easyocr`, or `model:NAME`.
+        threads: that it may use.
+        model_dir: where EasyOCR's weights lie.
+        models: that the operator added.
+
+    Raises:
+        InvalidInput: there is no such model.
+        NeedsAttention: it is not installed, or cannot be used.
+    """
+    there = importable()
+    if name.startswith(MODEL_PREFIX):
+        from .dbnet import DbNet  # noqa: PLC0415
+
+        model = models.get(name.removeprefix(MODEL_PREFIX), TEXT_DETECTOR)
+        return DbNet(model, threads=threads, reader=_reader(there, threads))
     if name == "auto":
-        if not installed:
+        if not there:
             raise NeedsAttention("No text detector is installed: install rapidocr and onnxruntime.")
-        name = installed[0]
-    if name not in installed:
-        raise NeedsAttention(f'The detector "{name}" is not installed; installed: {", ".join(installed) or "none"}.')
+        name = there[0]
+    if name not in there:
+        raise NeedsAttention(f'The detector "{name}" is not installed; installed: {", ".join(there) or "none"}.')
     if name == "rapidocr":
+        from .rapid import RapidOcr  # noqa: PLC0415
+
         return RapidOcr(threads=threads)
-    return EasyOcr(threads=threads, model_dir=model_dir)
+    from .easy import EasyOcr  # noqa: PLC0415
+
+    return EasyOcr(threads=threads, model_dir=model_dir, reader=_reader(there, threads))
+
+
+def _reader(there: Sequence[str], threads: int) -> Detector | None:
+    """What reads for detectors that cannot; of RapidOCR only the recogniser is loaded for it."""
+    if "rapidocr" not in there:
+        return None
+    from .rapid import RapidOcr  # noqa: PLC0415
+
+    return RapidOcr(threads=threads)
 
 
 def look_closely(detector: Detector, bgr: Pixels, edge: int = 16) -> list[Found]:

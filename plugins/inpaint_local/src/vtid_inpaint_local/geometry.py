@@ -48,6 +48,11 @@ def shift(box: Box, dx: int, dy: int) -> Box:
     return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
 
 
+def within(part: Box, whole: Box) -> tuple[slice, slice]:
+    """Where a box lies in an array over another that holds it."""
+    return slice(part[1] - whole[1], part[3] - whole[1]), slice(part[0] - whole[0], part[2] - whole[0])
+
+
 def even(box: Box, width: int, height: int) -> Box:
     """The box on even pixels, so that no chroma sample lies half in it."""
     x1, y1 = box[2] + box[2] % 2, box[3] + box[3] % 2

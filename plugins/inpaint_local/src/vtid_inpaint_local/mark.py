@@ -1,9 +1,8 @@
 """A still, half-transparent mark: how opaque it is at every pixel, and its colour.
 
-Its shape is what the temporal mean holds against its own surroundings once the scene has moved on. For a guess of
-(opacity, colour) the mark can be taken off; where the guess is wrong, a positive or negative of its shape stays in
-every frame. The guess that leaves the least of it wins. That needs a background that moves: over a still one the mark
-cannot be told from the scene, and strokes are filled instead.
+`matte` finds the shape from the steps along its outline, for white and for black; here that is tried, tested and made a
+veil. A shape is a mark if what is inside follows what is beside it, at a slope of one and at one opacity everywhere:
+letters that are opaque, outlined or shaded fail that and are filled. Whether the scene moves does not matter.
 """
 
 from __future__ import annotations
@@ -17,119 +16,123 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels
+from .arrays import Floats, Pixels, Plane
 from .events import Event, Veil
-from .geometry import cover
-from .spatial import close_holes
-from .veil import packed_matte, unblend
+from .geometry import cover, text_height
+from .matte import Opacity, Outline, Steps, only, opacity, outline, soften, steps
+from .veil import matte_of, packed_matte, weight_of
 
 
-class Mark(NamedTuple):
-    """What was measured."""
+class Seen(NamedTuple):
+    """The crops as distances from one colour."""
 
-    alpha: float
     colour: tuple[float, float, float]
-    shares: Floats
-    """Of `alpha`, per pixel, 0 to 1."""
-    left: float
-    """How much of its shape stays, against before."""
+    distance: Floats
+    """Of R, G and B, N×H×W×3."""
+    steps: list[Steps]
+    """In luma, which is sharp, and across soft edges in R, G and B, where the mark's step is the same in all three."""
 
 
-def measure(samples: Sequence[Pixels], strokes: Mask) -> Mark | None:
-    """Opacity and colour of a mark; None where it is opaque, the picture behind it does not move, or some of it stays.
+def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
+    """The veil that a mark is; None where it is none, or an opaque one.
 
     Args:
         samples: crops (Y, U, V) over its life.
-        strokes: where it may be, with a margin.
+        inner: the letters' box in them.
+        box: of the crops.
     """
-    stack = np.stack(samples).astype(np.float32)
-    away = ~cv2.dilate(strokes.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
-    if len(samples) < tuning.MARK_SAMPLES or away.sum() < 50 or strokes.sum() < 30:
+    few = _every(samples, tuning.MARK_LOOKS)
+    smaller = max(1, round(text_height(inner) / tuning.MARK_TALL))
+    small = [_shrunk(s, smaller) for s in _every(samples, tuning.MARK_FIRST_LOOKS)]
+    both = [_seen(small, c) for c in (tuning.WHITE, tuning.BLACK)]
+    tries = [(seen, outline(seen.steps, alpha)) for seen in both for alpha in tuning.MARK_FIRST]
+    seen, shape = max(tries, key=lambda t: t[1].weight)
+    measured = opacity(seen.distance, shape.inside)
+    if shape.weight < tuning.MARK_CHANCE or measured is None or not _thin(measured) or not _hopeful(measured):
         return None
-    moves = stack[..., 0].std(0)
-    if float(np.median(moves[away])) < tuning.MARK_MOVES:
-        return None
-    mean = stack.mean(0)
-    behind = close_holes(mean, strokes)
-    best = _search(stack[..., 0], mean[..., 0], behind[..., 0], strokes)
-    if best is None:
-        return None
-    alpha, luma, shares, left = best
-    if left > tuning.MARK_LEFT or not tuning.MARK_ALPHA[0] <= alpha <= tuning.MARK_ALPHA[1]:
-        return None
-    opacity = alpha * shares
-    core = shares > 0.7
-    if core.sum() < 10:
-        return None
-    shows = float(np.median(moves[core])) / float(np.median(moves[away]))
-    if shows < tuning.MARK_SHOWS or abs(shows - (1 - alpha)) > tuning.MARK_SHOWS:
-        return None  # opaque letters hold still, whatever moves around them
-    # Levels over the core: mean = (1 - a) behind + a colour, in every channel.
-    a = opacity[core][:, None]
-    colour = ((mean[core] - (1 - a) * behind[core]) / a).mean(0)
-    return Mark(alpha, (luma, float(colour[1]), float(colour[2])), shares, left)
-
-
-def _search(stack: Floats, mean: Floats, behind: Floats, strokes: Mask) -> tuple[float, float, Floats, float] | None:
-    """Opacity, luma, shape and what stays, of the best guess; all of luma."""
-    lift = (mean - behind) * strokes
-    light = float(lift[strokes].mean()) > 0
-    best: tuple[float, float, float, Floats] | None = None
-    white: tuple[float, float, float, Floats] | None = None
-    before = 0.0
-    for luma in np.arange(*tuning.MARK_LIGHT) if light else np.arange(*tuning.MARK_DARK):
-        room = luma - behind
-        room = np.where(np.abs(room) < 20, np.copysign(20, room), room)
-        shape: Floats = np.asarray(np.clip(lift / room, 0, 1), np.float32)
-        top = float(np.percentile(shape[shape > 0.02], 80)) if (shape > 0.02).sum() > 20 else 0.0
-        if top <= 0:
-            continue
-        shape = np.asarray(np.clip(shape / top, 0, 1), np.float32)
-        probe = _probe(shape)
-        none = float(((stack * probe).sum((1, 2)) ** 2).sum())
-        for alpha in np.arange(*tuning.MARK_STEPS):
-            opacity = (alpha * shape)[None]
-            stays = float(((((stack - opacity * luma) / (1 - opacity)) * probe).sum((1, 2)) ** 2).sum())
-            if best is None or stays < best[0]:
-                best, before = (stays, float(alpha), float(luma), shape), none
-            if luma == tuning.WHITE and (white is None or stays < white[0]):
-                white = stays, float(alpha), float(luma), shape
-    if best is None:
-        return None
-    # Brighter and clearer, or darker and denser: the valley is long and flat. Nearly all marks are white.
-    if white is not None and white[0] < max(tuning.WHITE_GOOD * best[0], tuning.MARK_LEFT / 10 * before):
-        best = white
-    return best[1], best[2], best[3], best[0] / max(before, 1e-6)
-
-
-def _probe(shape: Floats) -> Floats:
-    """Multiplied with a picture and summed, it tells how much of the shape's detail is in it: a high-pass, twice."""
-    high = shape
+    seen = _seen(few, seen.colour)
     for _ in range(2):
-        high = high - cv2.GaussianBlur(high, (0, 0), tuning.MARK_SIGMA)
-    energy = float(np.sqrt((high * high).sum()))
-    return np.asarray(high / max(energy, 1e-6), np.float32)
+        shape = _pieces(outline(seen.steps, measured.alpha), inner)
+        measured = opacity(seen.distance, shape.inside)
+        if measured is None or not _thin(measured):
+            return None
+    if shape.weight < tuning.MARK_WEIGHT or not _one_layer(measured, shape.weight):
+        return None
+    matte = soften(_luma(samples, seen.colour), shape.inside, measured.alpha)
+    grown = cv2.dilate((matte > measured.alpha / 2).astype(np.uint8), _disc(tuning.MARK_FRINGE)) > 0
+    return _veil(np.where(grown, matte, 0), seen.colour, box)
 
 
-def refine(samples: Sequence[Pixels], mark: Mark, strokes: Mask) -> Mark:
-    """Each pixel's own opacity, by least squares over time against the picture closed from around; kept near the shape.
+def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
+    top = float(opacities.max())
+    return Veil(box, 0, 0, top, colour, packed_matte(np.asarray(opacities / top, np.float32)), alone=True)
 
-    Where both agree that a pixel belongs to the mark in full, it is drawn to that plateau: most of a mark is of one
-    opacity.
-    """
-    up = np.zeros(strokes.shape, np.float32)
-    down = np.full(strokes.shape, 1e-3, np.float32)
-    for sample in samples:
-        now = sample[..., 0].astype(np.float32)
-        behind = close_holes(sample[..., :1], strokes)[..., 0]
-        room = mark.colour[0] - behind
-        up += (now - behind) * room
-        down += room * room
-    own = np.clip(up / down, 0, tuning.MARK_ALPHA[1]) * strokes
-    own = np.where(own > 0.8 * mark.alpha, 0.25 * own + 0.75 * mark.alpha, own)
-    own[own < 0.02] = 0
-    top = max(float(own.max()), 1e-3)
-    return mark._replace(alpha=top, shares=np.asarray(own / top, np.float32))
+
+def _every(samples: Sequence[Pixels], most: int) -> Sequence[Pixels]:
+    return samples[:: -(-len(samples) // most)]
+
+
+def _disc(radius: int) -> Plane:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2))
+
+
+def _shrunk(pixels: Pixels, times: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    return pixels if times == 1 else cv2.resize(pixels, (width // times, height // times), interpolation=cv2.INTER_AREA)
+
+
+def _seen(samples: Sequence[Pixels], colour: tuple[float, float, float]) -> Seen:
+    values = np.stack(samples).astype(np.float32)
+    away = (values - np.asarray(colour, np.float32)) @ _TO_RGB
+    distance = np.maximum(away if colour == tuning.BLACK else -away, 0)
+    return Seen(colour, distance, [steps(_luma(samples, colour)[..., None], 1), steps(distance, 3)])
+
+
+_TO_RGB = np.array([[1.164, 1.164, 1.164], [0, -0.392, 2.017], [1.596, -0.813, 0]], np.float32)
+"""Limited range, BT.601; any basis would do in which white and black are extremes."""
+
+
+def _luma(samples: Sequence[Pixels], colour: tuple[float, float, float]) -> Floats:
+    """Distances in luma, N×H×W."""
+    away = np.stack([s[..., 0] for s in samples]).astype(np.float32) - np.float32(colour[0])
+    return np.asarray(np.maximum(away if colour == tuning.BLACK else -away, 0), np.float32)
+
+
+def _thin(measured: Opacity) -> bool:
+    low, high = tuning.MARK_ALPHA
+    return low <= measured.alpha <= high
+
+
+def _hopeful(measured: Opacity) -> bool:
+    """Whether a second look, at full size, is worth its time."""
+    follows = measured.alike > tuning.MARK_HOPE_ALIKE or measured.contrast < tuning.MARK_DULL
+    return follows and measured.spread < tuning.MARK_HOPE_SPREAD
+
+
+def _one_layer(measured: Opacity, weight: float) -> bool:
+    """Whether what is inside is what is beside it, seen through one layer of the colour that was taken."""
+    low, high = tuning.MARK_SLOPE
+    if measured.contrast < tuning.MARK_FLAT:
+        return measured.spread < tuning.MARK_FLAT_SPREAD
+    if not low < measured.slope < high:
+        return False
+    if measured.contrast < tuning.MARK_DULL and weight > tuning.MARK_DULL_WEIGHT:
+        return measured.spread < tuning.MARK_DULL_SPREAD
+    return measured.alike > tuning.MARK_ALIKE and measured.spread < tuning.MARK_SPREAD
+
+
+def _pieces(shape: Outline, inner: Box) -> Outline:
+    """Without what is too small, has too little evidence, or lies off the line."""
+    count, labels, sizes, centres = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
+    height = text_height(inner)
+    evidence, gaps = (np.bincount(labels.ravel(), v.ravel(), count) for v in (shape.evidence, shape.gaps))
+    across = inner[3] - inner[1] > inner[2] - inner[0]  # of a line that runs down
+    start, end = (inner[0], inner[2]) if across else (inner[1], inner[3])
+    where = centres[:, 0 if across else 1]
+    keep = (sizes[:, cv2.CC_STAT_AREA] >= tuning.MARK_SPECK * height**2) & (where > start - height / 4)
+    keep &= (where < end + height / 4) & (evidence >= tuning.MARK_DOUBT * shape.weight * gaps)
+    keep[0] = False
+    return only(shape, keep[labels])
 
 
 def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge: int) -> list[Event]:
@@ -141,7 +144,7 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
         bridge: frames between two pieces over which the mark is taken to have been there.
     """
     out = list(events)
-    for event, veil in sorted(veils, key=lambda v: v[0].core_start - v[0].core_end):
+    for event, veil in sorted(veils, key=lambda v: -weight_of(v[1])):
         if event.veil is not None or not any(e is event for e in out):
             continue
         pieces = [e for e in out if e is not event and not e.erasure and cover(e.box, veil.box) > tuning.MARK_SAME]
@@ -156,28 +159,6 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
             pieces, out = [p for p in pieces if id(p) not in gone], [e for e in out if id(e) not in gone]
             grown = bool(near)
         event.veil = veil
+        event.mask_box, event.mask = veil.box, matte_of(veil) > 0  # should it have to be filled after all
         veil.start, veil.end = event.start, event.end
     return out
-
-
-def veil_of(samples: Sequence[Pixels], strokes: Mask, box: Box) -> Veil | None:
-    """The veil that a mark is, over the box of these crops; None where it cannot be measured."""
-    strokes = np.asarray(cv2.dilate(strokes.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
-    mark = measure(samples, strokes)
-    if mark is None:
-        return None
-    fine = refine(samples, mark, strokes)
-    if stays(samples, fine) > tuning.MARK_LEFT:
-        return None
-    return Veil(box, 0, 0, fine.alpha, fine.colour, packed_matte(fine.shares), alone=True)
-
-
-def stays(samples: Sequence[Pixels], mark: Mark) -> float:
-    """How much of the shape is left in the pictures with the mark taken off, against before."""
-    probe = _probe(mark.shares)
-    opacity = mark.alpha * mark.shares
-    before = sum(float((s[..., 0] * probe).sum()) ** 2 for s in samples)
-    after = sum(
-        float((unblend(s.astype(np.float32), opacity, mark.colour)[..., 0] * probe).sum()) ** 2 for s in samples
-    )
-    return after / max(before, 1e-6)

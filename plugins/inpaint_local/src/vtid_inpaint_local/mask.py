@@ -4,7 +4,7 @@ Over its life a text stands still while the picture behind it moves, so the temp
 else. Seeds are strokes thinner than a letter that stand out of it and hold still; they grow over what has the letters'
 colour; then outline and shadow are measured, twice over:
 
-- as a radius, from the luma profile against the distance to the letters;
+- as a reach, from the luma profile against the distance to the letters (`skirt`);
 - per pixel, from the change that the text's own coming and going makes from one frame to the next. On a static
   background this is exact where everything else guesses; over motion it is noise, measures itself as such, and adds
   nothing.
@@ -23,8 +23,10 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels, Plane
+from .arrays import Floats, Mask, Pixels
 from .geometry import text_height
+from .presence import high
+from .skirt import Around, changed, outline, shadow
 from .spatial import close_holes
 
 
@@ -45,6 +47,12 @@ def still(samples: Sequence[Pixels]) -> Still:
     return Still(middle, wander.astype(np.float32))
 
 
+def averaged(samples: Sequence[Pixels]) -> Still:
+    """The mean instead: a half-transparent mark stands out of it as the scene blurs, though none of it holds still."""
+    mean = np.stack(samples).mean(0, dtype=np.float32)
+    return Still(np.rint(mean).astype(np.uint8), np.zeros(mean.shape[:2], np.float32))
+
+
 def stroke_mask(
     samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]] = (), *, plain: bool = False
 ) -> Mask:
@@ -59,29 +67,53 @@ def stroke_mask(
     Returns:
         A mask over the crops; the whole box where no strokes can be told.
     """
-    height = text_height(inner)
-    seen = still(samples)
+    return strokes_in(still(samples), inner, edges, text_height(inner), plain=plain)
+
+
+def strokes_in(
+    seen: Still, inner: Box, edges: Sequence[tuple[Pixels, Pixels]], height: int, *, plain: bool = False
+) -> Mask:
+    """The same, of the samples' median; `height` of the text is given, as a piece of a line may be short."""
     inside = np.zeros(seen.wander.shape, bool)
     inside[inner[1] : inner[3], inner[0] : inner[2]] = True
     seeds = _seeds(seen, inside, height)
     if seeds is None:
         return inside
     letters = _letters(seen, seeds, inside, height)
-    change = _change(edges, letters, height)
+    change = _change([e for e in edges if not _taken(e[0], seeds, letters, inside)], letters, height)
     if change is not None and change.exact:
         letters &= change.levels > change.noise + tuning.CHANGED
         if not letters.any():
             return inside
-    distance = np.asarray(cv2.distanceTransform((~letters).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+    around = Around.of(letters)
     margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
     if plain:
-        return np.asarray(distance <= margin + 1)
-    if change is not None and change.exact:
-        return np.asarray(distance <= margin + 0.5) | _grown(change, distance, height)
-    rim = _rim(seen.middle[..., 0], distance, height, tuning.RIM_MAX)
+        return np.asarray(around.distance <= margin + 1)
+    rim = outline(seen.middle[..., 0], around, height)
     if change is not None:
-        rim = min(rim, _rim(change.levels, distance, height, tuning.RIM_MAX))
-    return np.asarray(distance <= rim + margin)
+        rim = min(rim, outline(change.levels, around, height))
+    free = _free(seen, seeds, letters, rim)
+    if change is not None and change.exact:
+        found = _grown(change)
+        reach = changed(found, around, height, free) + tuning.SHADOW_SLACK * height
+        return np.asarray(around.distance <= margin + 0.5) | (
+            found & (around.distance <= reach[around.sector] + margin)
+        )
+    levels, sign = (seen.middle[..., 0], -1) if change is None else (change.levels, 1)
+    reach = np.maximum(shadow(levels, around, rim, height, free, sign), rim)
+    return np.asarray(around.distance <= reach[around.sector] + margin)
+
+
+def _taken(outside: Pixels, seeds: Seeds, letters: Mask, inside: Mask) -> bool:
+    """Whether another text of the same look stood here just before or after: what both cover does not change."""
+    alike = np.abs(outside.astype(np.float32) - seeds.colour).max(2) < seeds.near
+    return bool((alike & inside).sum() > tuning.TAKEN * max(1, int((letters & inside).sum())))
+
+
+def _free(seen: Still, seeds: Seeds, letters: Mask, rim: float) -> Mask:
+    """Where no other text of the same look stands: lines of one subtitle come and go together."""
+    others = (_off(seen, seeds.colour) < seeds.near) & ~widen(letters, 1)
+    return ~widen(others, int(np.ceil(2 * rim)))
 
 
 class Seeds(NamedTuple):
@@ -89,6 +121,8 @@ class Seeds(NamedTuple):
 
     at: Mask
     colour: Floats
+    near: float
+    """Levels (largest channel) within which a pixel has their colour."""
     threshold: float
     hat: Floats
 
@@ -98,11 +132,12 @@ def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
 
     Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
     """
-    best: tuple[float, Seeds] | None = None
+    found: list[Seeds] = []
+    merits: list[float] = []
     side = max(5, int(height * 0.5)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     luma = np.ascontiguousarray(seen.middle[..., 0])
-    around = close_holes(luma[..., None], inside)[..., 0]
+    around = close_holes(seen.middle, inside)
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
         values = np.clip(hat[inside], 0, 255).astype(np.uint8).reshape(-1, 1)
@@ -111,25 +146,44 @@ def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
         at = (hat > threshold) & inside
         if at.sum() < 15:
             continue
-        core = at & (hat > np.percentile(hat[at], 40))
+        core = at & (hat >= np.percentile(hat[at], 40))
         colour = np.median(seen.middle[core], 0).astype(np.float32)
         spread = float(np.abs(seen.middle[core].astype(np.float32) - colour).mean())
-        contrast = min(float(hat[at].mean()), float(np.abs(luma[at] - around[at]).mean()))
-        merit = contrast * np.sqrt(at.sum()) / (8 + spread)
-        if best is None or merit > best[0]:
-            best = merit, Seeds(at, colour, threshold, hat.astype(np.float32))
-    return best[1] if best else None
+        contrast = min(float(hat[at].mean()), float(np.abs(seen.middle[at] - around[at]).max(1).mean()))
+        near = float(np.clip(tuning.COLOUR_SPREAD * spread, *tuning.COLOUR_NEAR))
+        # Between two outlines the scene stands out like a stroke, but not in the letters' colour.
+        alike = at & (_off(seen, colour) < near)
+        if alike.sum() > 0.5 * at.sum():
+            at = _enclosed(alike, (hat > threshold) & (_off(seen, colour) < near), inside, height)
+        found.append(Seeds(at, colour, near, threshold, hat.astype(np.float32)))
+        merits.append(float(contrast * np.sqrt(at.sum()) / (8 + spread)))
+    return found[int(np.argmax(merits))] if found else None
+
+
+def _enclosed(seeds: Mask, strokes: Mask, inside: Mask, height: int) -> Mask:
+    """The seeds without what goes on far beyond the box: branches and poles do, letters end."""
+    count, labels = cv2.connectedComponents(strokes.astype(np.uint8))
+    total = np.bincount(labels.ravel(), minlength=count)
+    beyond = np.bincount(labels[~widen(inside, max(2, round(tuning.LETTER_REACH * height / 2)))], minlength=count)
+    kept = seeds & (beyond <= 0.4 * total)[labels]
+    return kept if kept.sum() >= 15 else seeds
+
+
+def _off(seen: Still, colour: Floats) -> Floats:
+    """Levels of the largest channel between each pixel and a colour."""
+    return np.asarray(np.abs(seen.middle.astype(np.float32) - colour).max(2), np.float32)
 
 
 def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     """Seeds, what is joined to them in their colour, and single letters beside the box, which detectors leave out."""
-    off = np.abs(seen.middle.astype(np.float32) - seeds.colour).max(2)
     stable = seen.wander < tuning.STABLE
-    alike = (off < tuning.COLOUR_NEAR) & stable
+    alike = (_off(seen, seeds.colour) < seeds.near) & stable
     # Thin strokes never reach the letters' full colour: hysteresis follows them down to half the seeds' contrast.
     reach = max(2, round(tuning.WEAK_REACH * height))
-    weak = (seeds.hat > tuning.WEAK * seeds.threshold) & stable & widen(inside, reach)
-    joined = alike | weak | seeds.at
+    thin = seeds.hat > tuning.WEAK * seeds.threshold
+    weak = thin & stable & widen(inside, reach)
+    stroke = widen(seeds.at, max(2, round(tuning.STROKE * height)))
+    joined = ((alike | weak) & stroke) | (alike & thin & ~inside) | seeds.at
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
     seeded = np.bincount(labels[seeds.at], minlength=count)
     total = np.bincount(labels.ravel(), minlength=count)
@@ -156,23 +210,46 @@ def _line(inside: Mask, reach: int) -> Mask:
     return out
 
 
-def _rim(levels: Plane, distance: Floats, height: int, most: float) -> float:
-    """How far outline and shadow reach: where the mean at each distance to the letters is as it is far away."""
-    reach = max(5, int(0.45 * height))
-    ring = np.rint(distance).astype(np.int32)
-    near = (ring >= 1) & (ring <= reach)
-    count = np.bincount(ring[near], minlength=reach + 1)[1:]
-    total = np.bincount(ring[near], weights=levels[near].astype(np.float64), minlength=reach + 1)[1:]
-    known = count > 20
-    if not known.any():
-        return 1.0
-    profile = np.where(known, total / np.maximum(count, 1), np.nan)
-    tail = profile[int(reach * 0.7) :]
-    far = float(np.nanmedian(tail)) if known[int(reach * 0.7) :].any() else float(np.nanmedian(profile))
-    off = np.nan_to_num(np.abs(profile - far))
-    flat = off <= max(9.0, 0.18 * float(off.max()))
-    radius = int(flat.argmax()) if flat.any() else reach
-    return float(np.clip(radius, 1, max(3.0, most * height + 2)))
+def sung_mask(
+    samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]], *, certain: bool
+) -> Mask | None:
+    """The strokes of a line that changes its colour part by part, over all its time.
+
+    Args:
+        samples: crops over its life, in order.
+        inner: the text's box within the crops.
+        edges: crops just outside and just inside its time.
+        certain: it was seen to change; else that is found out.
+
+    Returns:
+        None where it keeps its colour.
+    """
+    line = np.s_[inner[1] : inner[3], inner[0] : inner[2]]
+    if not certain and not recoloured([s[line] for s in samples]):
+        return None
+    near = np.zeros(samples[0].shape[:2], bool)
+    near[line] = True
+    near = widen(near, max(2, round(tuning.WEAK_REACH * text_height(inner))))
+    out = np.zeros_like(near)
+    for first in range(0, len(samples), tuning.RECOLOURED):
+        one = stroke_mask(samples[first : first + tuning.RECOLOURED], inner, edges)
+        if not one[line].all():  # else no strokes stood out
+            out |= one & near
+    return out
+
+
+def recoloured(samples: Sequence[Pixels]) -> bool:
+    """Whether letters that stand still look different at the end: a karaoke line that was sung."""
+    third = len(samples) // 3
+    if third < 2:
+        return False
+    early, late = still(samples[:third]), still(samples[-third:])
+    steady = (early.wander < tuning.STABLE) & (late.wander < tuning.STABLE)
+    other = np.abs(early.middle.astype(np.int16) - late.middle).max(2) > tuning.RECOLOURED_BY
+    size = min(early.middle.shape[:2])
+    strokes = np.minimum(*(np.abs(high(s.middle[..., 0], size)) for s in (early, late))) > tuning.SEED_MIN
+    share = float((steady & other & strokes).mean())
+    return tuning.RECOLOURED_SHARE[0] < share < tuning.RECOLOURED_SHARE[1]
 
 
 class Change(NamedTuple):
@@ -189,24 +266,29 @@ class Change(NamedTuple):
 
 
 def _change(edges: Sequence[tuple[Pixels, Pixels]], letters: Mask, height: int) -> Change | None:
-    """The smaller of both changes; None where there is none, or the picture changed about as much as the text."""
-    if not edges:
+    """The smaller of both changes; None where there is none, or the picture changed about as much as the text.
+
+    Where the next text takes the place at once, that edge shows two texts: only the quiet one counts then.
+    """
+    away = ~widen(letters, max(4, int(tuning.SHADOW_MAX * height)))
+    if away.sum() < 50:
         return None
-    levels = np.full(letters.shape, np.inf, np.float32)
+    changes = []
     for outside, inside in edges:
-        step = np.abs(inside.astype(np.int16) - outside).max(2).astype(np.float32)
-        levels = np.minimum(levels, cv2.blur(step, (3, 3)))
-    away = levels[~widen(letters, max(4, int(tuning.SHADOW_MAX * height)))]
-    if away.size < 50 or not letters.any():
-        return None
-    noise = float(np.percentile(away, 80))
-    return Change(levels, noise) if noise < 0.3 * float(np.median(levels[letters])) else None
+        step = cv2.blur(np.abs(inside.astype(np.int16) - outside).max(2).astype(np.float32), (3, 3))
+        change = Change(step, float(np.percentile(step[away], 80)))
+        if change.noise < 0.3 * float(np.median(step[letters])):
+            changes.append(change)
+    changes.sort(key=lambda c: c.noise)
+    if len(changes) > 1 and changes[1].noise < 2 * changes[0].noise + 1:
+        least = np.minimum(changes[0].levels, changes[1].levels)
+        return Change(least, float(np.percentile(least[away], 80)))
+    return changes[0] if changes else None
 
 
-def _grown(change: Change, distance: Floats, height: int) -> Mask:
-    """Pixels around the letters that changed with them: outline and shadow, whatever their shape."""
-    near = distance <= max(4.0, tuning.SHADOW_MAX * height)
-    found = (near & (change.levels > change.noise + tuning.CHANGED)).astype(np.uint8)
+def _grown(change: Change) -> Mask:
+    """Pixels that changed with the letters: outline and shadow, whatever their shape."""
+    found = (change.levels > change.noise + tuning.CHANGED).astype(np.uint8)
     opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     return widen(opened > 0, 1)
 

@@ -11,10 +11,12 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels
+from .arrays import Floats, Mask, Pixels, eight_bits
 from .events import Event, Veil
-from .fill import Filler, Mapper, Patch
+from .fill import Filler, Mapper
 from .geometry import area, even, grow, meet, shift, union
+from .painter import Guide, classical
+from .patch import Patch
 from .veil import rim
 from .zones import Zones
 
@@ -31,14 +33,14 @@ class Filled(NamedTuple):
 class Plate:
     """One crop over a range of frames, with the crops of the frames around it."""
 
-    def __init__(self, events: list[Event], width: int, height: int, cuts: set[int]) -> None:
+    def __init__(self, events: list[Event], width: int, height: int, cuts: set[int], guide: Guide) -> None:
         self.events = events
         self.first = min(e.start for e in events)
         self.last = max(e.end for e in events)
         share = max(tuning.CROP_PAD[0], tuning.CROP_PAD[1] * height)
         hole = union([e.reach for e in events])
         self.box: Box = even(grow(hole, share, share, width, height), width, height)
-        self._filler = Filler(cuts)
+        self._filler = Filler(cuts, guide)
         self._patches: dict[int, Patch] = {}
 
     def needs(self, number: int) -> bool:
@@ -50,13 +52,14 @@ class Plate:
         self._patches[number] = Patch(pixels, hole, changed)
 
     def fill(self, first: int, last: int, run: Mapper) -> list[Filled]:
-        """Fill these frames; may run beside `add`."""
-        patches = dict(self._patches)
+        """Fill these frames."""
+        patches = self._patches
         lo, hi = max(first, self.first), min(last, self.last)
         filled = self._filler.fill(patches, lo, hi, run) if lo < hi else {}
         out = [self._part(n, patches[n], patches[n].hole, pixels) for n, pixels in filled.items()]
         unveiled = [(n, patches[n]) for n in range(lo, hi) if patches[n].changed is not None]
-        return out + [self._part(n, p, p.changed & ~p.hole) for n, p in unveiled if p.changed is not None]
+        out += [self._part(n, p, p.changed & ~p.hole) for n, p in unveiled if p.changed is not None]
+        return [one for one in out if one.mask.any()]
 
     def _part(self, number: int, patch: Patch, mask: Mask, pixels: Floats | None = None) -> Filled:
         """What is painted of one patch: the filled pixels of its span, or the masked part of the crop as it is."""
@@ -64,19 +67,19 @@ class Plate:
             x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
             at = even((x, y, x + w, y + h), mask.shape[1], mask.shape[0])
             part = np.s_[at[1] : at[3], at[0] : at[2]]
-            values = patch.pixels[part].astype(np.float32) / np.float32(patch.scale)
+            values = eight_bits(patch.pixels[part])
             return Filled(number, shift(at, self.box[0], self.box[1]), values, mask[part])
         x0, y0, x1, y1 = patch.span
         return Filled(number, shift(patch.span, self.box[0], self.box[1]), pixels, mask[y0:y1, x0:x1])
 
     def forget(self, last: int) -> None:
-        """Everything before `last` has been filled: let go of what is too old to be a source for what follows.
-
-        The next chunk may already be filling; it began with what was there.
-        """
+        """Everything before `last` has been filled: let go of what is too old to be a source for what follows."""
         sources = self._filler.sources()
-        for old in [n for n in self._patches if n < last - tuning.LOOK and n not in sources]:
-            del self._patches[old]
+        for number in [n for n in self._patches if n < last - 1]:
+            if number < last - tuning.LOOK and number not in sources:
+                del self._patches[number]
+            else:
+                self._patches[number].retire()
 
 
 def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones: Zones) -> Mask:
@@ -95,7 +98,7 @@ def hole_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones
             if x1 <= x0 or y1 <= y0:
                 continue
             mx, my = event.mask_box[:2]
-            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask[
+            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask_at(number)[
                 y0 - my : y1 - my, x0 - mx : x1 - mx
             ]
         if part.any():
@@ -111,16 +114,22 @@ def _veil_hole(veil: Veil, number: int, box: Box) -> Mask:
     return rim(veil, box, tuning.BOX_RIM, filled=not veil.start <= number < veil.end)
 
 
-def plates_of(events: Sequence[Event], width: int, height: int, cuts: set[int]) -> list[Plate]:
-    """Group events whose masks touch and whose times overlap."""
+def plates_of(
+    events: Sequence[Event], width: int, height: int, cuts: set[int], guide: Guide = classical
+) -> list[Plate]:
+    """Group events whose masks touch and whose times overlap or follow each other.
+
+    On a still background, all that is known of what lies behind the last of several captions is what stood before the
+    first one: pointers must be handed on.
+    """
     groups: list[list[Event]] = []
     for event in sorted(events, key=lambda e: e.start):
         mine = [g for g in groups if any(_touch(event, e) for e in g)]
         merged = [event, *(e for g in mine for e in g)]
         groups = [g for g in groups if g not in mine]
         groups.append(merged)
-    return [Plate(g, width, height, cuts) for g in groups]
+    return [Plate(g, width, height, cuts, guide) for g in groups]
 
 
 def _touch(a: Event, b: Event) -> bool:
-    return max(a.start, b.start) < min(a.end, b.end) and area(meet(a.reach, b.reach)) > 0
+    return max(a.start, b.start) <= min(a.end, b.end) and area(meet(a.reach, b.reach)) > 0

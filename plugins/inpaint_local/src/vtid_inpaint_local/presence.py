@@ -8,6 +8,7 @@ neural detector takes a hundred milliseconds. That is what makes extents exact t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import pairwise
 
 import cv2
@@ -46,10 +47,20 @@ class Template:
         which = bright if bright.sum() >= 0.5 * dark.sum() else dark
         self._at = np.flatnonzero(which)
         self._was = luma.ravel()[self._at].astype(np.int16)
-        wave = high(luma, self.size)
-        weight = wave * (bright | dark)
+        self._strokes = bright | dark
+        self._weigh(high(luma, self.size))
+
+    def _weigh(self, wave: Floats) -> None:
+        weight = wave * self._strokes
         self._weight = weight - weight.mean()
         self._energy = float((self._weight * wave).sum()) or 1.0
+
+    def renewed(self, luma: Plane) -> Template:
+        """The same strokes, as they look now."""
+        out = copy(self)
+        out._was = luma.ravel()[self._at].astype(np.int16)
+        out._weigh(high(luma, self.size))
+        return out
 
     @property
     def usable(self) -> bool:
@@ -65,12 +76,49 @@ class Template:
         now = luma.ravel()[self._at].astype(np.int16)
         return float((np.abs(now - self._was) < tuning.SAME_LEVELS).mean())
 
+    def mostly(self, luma: Plane) -> bool:
+        """Whether most parts of the line look as they did, however the others have changed."""
+        wave = high(luma, self.size)
+        along = int(self._weight.shape[1] < self._weight.shape[0])
+        weights = np.array_split(self._weight, tuning.PARTS, 1 - along)
+        waves = np.array_split(wave, tuning.PARTS, 1 - along)
+        energy = self._energy / tuning.PARTS
+        least, most = tuning.PART_SAME
+        own = np.array([np.square(w).sum() for w in weights])
+        now = np.array([(w * v).sum() for w, v in zip(weights, waves, strict=True)])
+        tells = own > 0.1 * energy
+        same = (now >= least * own) & (now <= most * own)
+        return bool(tells.any()) and float(same[tells].mean()) >= tuning.PARTS_SAME
+
     def present(self, luma: Plane) -> tuple[bool, float]:
         """Whether it is there at (nearly) full strength, and its amplitude."""
         amplitude = self.amplitude(luma)
         if amplitude > tuning.PRESENT:
             return True, amplitude
         return amplitude > tuning.PRESENT_FLOOR and self.same(luma) > tuning.PRESENT_SAME, amplitude
+
+
+class Follower:
+    """A text from frame to frame, also while it changes its colour part by part."""
+
+    def __init__(self, template: Template, luma: Plane, refresh: int) -> None:
+        """Begins with a crop in which it is there; `refresh` frames lie between two looks at how it changed."""
+        self.template, self.recoloured = template, False
+        self._recent, self._refresh, self._age = template.renewed(luma), refresh, 0
+
+    def present(self, luma: Plane) -> tuple[bool, float]:
+        """As `Template.present`, of the next crop."""
+        self._age += 1
+        there, amplitude = self.template.present(luma)
+        if there and self._age < self._refresh:
+            return there, amplitude
+        same = self._recent.mostly(luma)
+        if not there and same:
+            self.template, self.recoloured = self._recent, True
+            there, amplitude = True, 1.0
+        if same:
+            self._recent, self._age = self._recent.renewed(luma), 0
+        return there, amplitude
 
 
 def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
@@ -85,13 +133,22 @@ def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
         so a fade gets one frame more than is seen of it.
     """
     low, rise = tuning.FADE_FIRST, tuning.FADE_STEP[1]
+    floor = max(tuning.FADE_FLOOR, _noise(amplitudes))
     length = 0
     for before, now in pairwise([max(core, tuning.PRESENT), *amplitudes]):
-        if not max(tuning.FADE_FLOOR, low * before) <= now <= rise * before:
+        if not max(floor, low * before) <= now <= rise * before:
             break
         length += 1
         low = tuning.FADE_STEP[0]
     return min(length + 1, len(amplitudes)) if length else 0
+
+
+def _noise(amplitudes: Sequence[float]) -> float:
+    """The amplitude that the scene alone makes, by the farthest frames; 0 where a fade may still go on there."""
+    tail = np.array(amplitudes[-(len(amplitudes) // 3) :])
+    if tail.size < 4 or abs(float(np.polyfit(np.arange(tail.size), tail, 1)[0])) * tail.size > tuning.FADE_FLOOR:
+        return 0.0
+    return min(tuning.FADE_SCENE, float(np.median(tail) + 2 * tail.std()))
 
 
 def walk(present: Sequence[bool], bridge: int) -> int:

@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
-from vtid.sdk import Context, EncodeOptions, Frame, MediaInfo, StepError, Video, VideoStream
+from vtid.sdk import (
+    Context,
+    EncodeOptions,
+    Frame,
+    MediaInfo,
+    Misfit,
+    RenderPlan,
+    Rewritten,
+    StepError,
+    Video,
+    VideoStream,
+)
 
-from . import tuning
-from .composite import Composite
+from . import policy, spans, tuning
+from .ahead import ahead
 from .detect import Detector, choose
-from .events import Findings
+from .events import Event, Findings
 from .geometry import Turn, text_height
+from .lasting import Lasting
 from .mask import widen
+from .masks import mask_of
+from .outside import Bystander
+from .painter import choose_guide
+from .papers import Facts, papers
 from .scan import Scan
-from .step import Inputs, Outputs, Params, Removed, Report, Settings, regions
+from .step import Inputs, Looking, Outputs, Outside, Params, Report, Settings, Spans, regions
 from .track import Rate
-from .verify import neighbours, only_scenery, still_seen
+from .verify import glimpses, looks, neighbours, only_scenery, still_seen
 from .zones import Zones
 
+T = TypeVar("T")
 FILM_RATE = 25.0
 """Frames a second where the container does not say."""
 
 
 def remove(ctx: Context, params: Params, inputs: Inputs) -> Outputs:
     """Run the step."""
-    return _Removal(ctx, params, inputs.video).run()
+    return _Removal(ctx, params, inputs).run()
+
+
+def detector_for(ctx: Context, params: Looking) -> Detector:
+    """The detector that a job asked for, or the operator's."""
+    settings = ctx.settings if isinstance(ctx.settings, Settings) else Settings()
+    name = settings.default_detector if params.detector == "auto" else params.detector
+    return choose(name, threads=ctx.threads, model_dir=settings.model_dir, models=ctx.models)
 
 
 class _Removal:
     """One run; its fields are what the stages share."""
 
-    def __init__(self, ctx: Context, params: Params, video: Video) -> None:
+    def __init__(self, ctx: Context, params: Params, inputs: Inputs) -> None:
+        video = inputs.video
         self.ctx, self.params, self.video = ctx, params, video
         self.info: MediaInfo = video.info or ctx.media.probe(video.path)
         if not self.info.video:
@@ -45,31 +74,52 @@ class _Removal:
         self.zones = Zones(regions(params, self.info), self.turn)
         self.frame_bytes = int(self.stream.width * self.stream.height * (1.5 if self.stream.bit_depth <= 8 else 3))
         self.seconds: dict[str, float] = {}
-        self.encoder = ""
-        self.touched = 0
+        self.written: Rewritten | None = None
+        self.done: dict[int, spans.Done] = {}
         self.scenery: dict[int, bool] = {}
         cv2.setNumThreads(1)  # threads work on whole frames here; OpenCV's own would fight them
-        self.detector: Detector | None = self._detector() if params.find_text else None
+        self._loaded: Detector | None = None
+        self.detector_name = "none"
+        self.guide = choose_guide(params.guide, ctx.models)
+        self.mask = mask_of(ctx, inputs.mask, self.turn, self.info)
+        policy.require_regions(params.policy, self.zones, masked=self.mask is not None)
+        self.stayed: list[Event] = []
+        self.outside: Outside | None = None
+        self.plan: RenderPlan | None = None
 
-    def _detector(self) -> Detector:
-        settings = self.ctx.settings if isinstance(self.ctx.settings, Settings) else Settings()
-        name = settings.default_detector if self.params.detector == "auto" else self.params.detector
-        return choose(name, threads=self.ctx.threads, model_dir=settings.model_dir)
+    @property
+    def detector(self) -> Detector | None:
+        """Loaded when it is asked for; None where no text is to be found."""
+        if self._loaded is None and policy.looks(self.params, self.zones):
+            self._loaded = detector_for(self.ctx, self.params)
+            self.detector_name = self._loaded.name
+        return self._loaded
+
+    def _unload(self) -> None:
+        """Give back what the detector took, hundreds of megabytes, before the filling takes its own."""
+        self._loaded = None
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; it keeps what is freed otherwise
+        if trim is not None:
+            trim(0)
 
     def run(self) -> Outputs:
         """All stages."""
         found = self._scan()
         if not found.events:
-            return Outputs(self.video, self._report(found, {}, second=False))
+            return self._outputs(self.video, found, {}, second=False)
+        self._unload()
         target = self.ctx.workspace / f"clean{self.video.path.suffix}"
-        self._rewrite(found, target, 0.4, 0.85)
+        plan = self._rewrite(found, target)
         left = self._verify(found, target, 0.85)
         # What is left of a text stands in every look; what is seen in one of them is rather the background's doing. It
-        # is reported, but a wider mask would only spoil the picture.
-        second = any(2 * seen > tuning.VERIFY_LOOKS for seen in left.values())
+        # is reported, but a wider mask would only spoil the picture. And what stands still is nothing left of a ticker.
+        worse = [i for i, n in left.items() if 2 * n > tuning.VERIFY_LOOKS and found.events[i].motion is None]
+        second = bool(worse)
+        self.plan = plan
         if second:
-            target, left = self._again(found, target, left)
-        return Outputs(Video(target), self._report(found, left, second=second))
+            target, left = self._again(found, plan, target, left, worse)
+        return self._outputs(Video(target), found, left, second=second)
 
     # --- stages -----------------------------------------------------------------------------------------------------
 
@@ -78,34 +128,79 @@ class _Removal:
         lengths = Rate.of(rate, self.frame_bytes, self.params.sample_s)
         scan = Scan(self.detector, self.turn, self.zones, lengths, tuning.DETECT_WIDTH)
         with self._stage("detect"):
-            for frame in self._watched(self.ctx.media.frames(self.video.path), 0.0, 0.4, "Looking for text"):
+            for frame in self._source(0.0, 0.38, "Looking for text"):
                 scan.feed(frame)
-            return scan.finish()
+            found = scan.finish()
+            self.stayed = policy.apply(found, self.params.policy, self.zones, self.turn)
+            lasting = Lasting(found.events)
+            if lasting.wanted:
+                for frame in self._source(0.38, 0.4, "Following marks"):
+                    lasting.feed(frame)
+                found.events = lasting.finish(found.events)
+            if self.mask is not None:
+                found.events += self.mask.events(found.times)
+            return found
 
-    def _rewrite(self, found: Findings, target: Path, begin: float, end: float) -> None:
-        composite = Composite(
-            found,
+    def _rewrite(self, found: Findings, target: Path) -> RenderPlan:
+        """Divide the film, fill what has text in it, and put it together."""
+        try:
+            return self._divided(found, target, copy=True)
+        except Misfit as error:
+            self.ctx.log("spans_do_not_fit", reason=str(error))
+            return self._divided(found, target, copy=False)
+
+    def _divided(self, found: Findings, target: Path, *, copy: bool) -> RenderPlan:
+        with self._stage("fill"):
+            plan = self.ctx.media.plan(
+                self.video.path,
+                target,
+                spans.touched(found.events),
+                splits=spans.splits(found),
+                least_frames=spans.least_frames(len(found.times)),
+                counted=len(found.times),
+                copy=copy,
+                options=EncodeOptions(self.params.codec, self.params.crf, self.params.preset, tuning.CODER_THREADS),
+            )
+            self.done = self._filled(found, plan, plan.rendered, 0.4, 0.85)
+            self.written = self._joined(plan, target)
+        return plan
+
+    def _filled(
+        self, found: Findings, plan: RenderPlan, numbers: Sequence[int], begin: float, end: float
+    ) -> dict[int, spans.Done]:
+        job = spans.Job(
+            self.ctx.media,
+            self.video.path,
+            plan,
             self.zones,
             self.stream.width,
             self.stream.height,
-            threads=self.ctx.threads,
-            frame_bytes=self.frame_bytes,
+            self.frame_bytes,
+            len(found.times),
+            self.guide,
         )
-        options = EncodeOptions(self.params.codec, self.params.crf, self.params.preset, self.ctx.threads)
+        done = spans.render(
+            job,
+            found,
+            numbers,
+            self.ctx.workspace,
+            threads=self.ctx.threads,
+            progress=lambda share: self.ctx.progress(begin + (end - begin) * share, "Filling in the background"),
+        )
+        return {one.part.number: one for one in done}
 
-        def edit(frames: Iterator[Frame]) -> Iterable[Frame]:
-            return composite(self._watched(frames, begin, end, "Filling in the background"))
-
-        with self._stage("fill"):
-            done = self.ctx.media.rewrite(self.video.path, target, edit, options=options)
-        self.encoder, self.touched = done.encoder, composite.touched
+    def _joined(self, plan: RenderPlan, target: Path) -> Rewritten:
+        return self.ctx.media.join(self.video.path, target, plan, [one.part for one in self.done.values()])
 
     def _verify(self, found: Findings, target: Path, begin: float) -> dict[int, int]:
         if not self.params.verify or self.detector is None:
             return {}
         with self._stage("verify"):
-            frames = self._watched(self.ctx.media.frames(target), begin, min(1.0, begin + 0.1), "Checking the result")
-            left = still_seen(frames, found.events, self.detector, self.turn)
+            bystander = Bystander(len(found.times), ChainMap(*(one.seen for one in self.done.values())))
+            some = glimpses(self.ctx.media, target, found.times, {*looks(found.events), *bystander.seen})
+            frames = self._watched(some, begin, min(1.0, begin + 0.1), "Checking the result", lambda one: one[1])
+            left = still_seen(bystander.watch(frames), found.events, self.detector, self.turn)
+            self.outside = bystander.found
             return {i: n for i, n in left.items() if not self._is_scenery(found, i)}
 
     def _is_scenery(self, found: Findings, index: int) -> bool:
@@ -125,26 +220,45 @@ class _Removal:
         frames = self.ctx.media.frames(self.video.path, start_s=max(0.0, time_s - 0.001), end_s=time_s + 1)
         return next((f for f in frames if f.time_s >= time_s - 0.001), None)
 
-    def _again(self, found: Findings, first: Path, left: dict[int, int]) -> tuple[Path, dict[int, int]]:
+    def _again(
+        self, found: Findings, plan: RenderPlan, first: Path, left: dict[int, int], worse: Sequence[int]
+    ) -> tuple[Path, dict[int, int]]:
         """Once more with wider masks where text is still seen; the better of the two results."""
-        for i in left:
+        for i in worse:
             event = found.events[i]
             event.mask = widen(event.mask, max(2, round(tuning.WIDEN * text_height(event.box))))
+        ranges = [(found.events[i].start, found.events[i].end) for i in worse]
+        numbers = [
+            n for n in plan.rendered if any(plan.spans[n].first < b and a < plan.spans[n].last for a, b in ranges)
+        ]
+        self._unload()
         target = first.with_name(f"clean-again{first.suffix}")
-        self._rewrite(found, target, 0.85, 0.98)
+        before = self.done, self.written, self.outside
+        with self._stage("fill"):
+            for n in numbers:
+                before[0][n].part.path.unlink()
+            self.done = {**self.done, **self._filled(found, plan, numbers, 0.85, 0.98)}
+            self.written = self._joined(plan, target)
         now = self._verify(found, target, 0.98)
         if len(now) < len(left):
             first.unlink(missing_ok=True)
             return target, now
         target.unlink(missing_ok=True)
+        self.done, self.written, self.outside = before
         return first, left
 
-    def _watched(self, frames: Iterable[Frame], begin: float, end: float, message: str) -> Iterator[Frame]:
-        """The frames, with a word to the engine at each, which is also where a cancelled job stops."""
+    def _watched(
+        self, items: Iterable[T], begin: float, end: float, message: str, frame_of: Callable[[T], Frame]
+    ) -> Iterator[T]:
+        """Frames, decoded by a thread of their own, with a word to the engine at each; a cancelled job stops there."""
         duration = max(self.info.duration_s, 0.001)
-        for frame in frames:
-            self.ctx.progress(begin + (end - begin) * min(1.0, frame.time_s / duration), message)
-            yield frame
+        for item in ahead(items, tuning.AHEAD):
+            share = min(1.0, frame_of(item).time_s / duration)
+            self.ctx.progress(begin + (end - begin) * share, message)
+            yield item
+
+    def _source(self, begin: float, end: float, message: str) -> Iterator[Frame]:
+        return self._watched(self.ctx.media.frames(self.video.path), begin, end, message, lambda frame: frame)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -154,53 +268,27 @@ class _Removal:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 2)
 
-    # --- report -----------------------------------------------------------------------------------------------------
-
-    def _report(self, found: Findings, left: dict[int, int], *, second: bool) -> Report:
-        times = [*found.times, self.info.duration_s]
-        events = [
-            Removed(self.turn.shown_region(e.box), times[e.start], times[e.end], e.text, e.erasure, left.get(i, 0))
-            for i, e in enumerate(found.events)
-        ]
-        verified = self.params.verify and self.detector is not None and bool(found.events)
-        return Report(
-            summary=_summary(events, found, verified=verified),
-            unchanged=not events,
-            detector=self.detector.name if self.detector else "none",
-            events=events,
+    def _outputs(self, video: Video, found: Findings, left: dict[int, int], *, second: bool) -> Outputs:
+        looked = policy.looks(self.params, self.zones)
+        report = Report(
+            summary="",
+            unchanged=not found.events,
+            detector=self.detector_name,
             frames=len(found.times),
-            frames_touched=self.touched,
-            looks=found.looks,
-            moving=found.moving,
-            doubtful=found.doubtful,
-            verified=verified,
-            residual=len(left),
+            frames_touched=sum(one.touched for one in self.done.values()),
+            verified=self.params.verify and looked and bool(found.events),
             second_try=second,
+            outside=self.outside,
+            spans=self._spans(),
             seconds=self.seconds,
-            encoder=self.encoder,
+            encoder=self.written.encoder if self.written else "",
         )
+        facts = Facts(found, self.stayed, left, self.turn, self.info.duration_s)
+        return papers(self.ctx, self.params, self.video, video, report, facts)
 
-
-def _summary(events: list[Removed], found: Findings, *, verified: bool) -> str:
-    """Plain words; what is left is said as plainly as what is gone."""
-    parts = []
-    erased = sum(e.erasure for e in events)
-    texts = len(events) - erased
-    if not events:
-        parts.append("No text to remove was found; the video is given back unchanged.")
-    if texts:
-        left = [e for e in events if e.still_seen]
-        if left:
-            when = ", ".join(f"{e.start_s:.1f} to {e.end_s:.1f} s" for e in left[:5])
-            more = ", …" if len(left) > 5 else ""
-            parts.append(
-                f"The detector still sees text in {len(left)} of the {texts} places that were filled ({when}{more})."
-            )
-        else:
-            checked = "none of it is seen in the result" if verified else "the result was not checked"
-            parts.append(f"{texts} text(s) removed; {checked}.")
-    if erased:
-        parts.append(f"{erased} region(s) erased.")
-    if found.moving:
-        parts.append("Text that moves was seen too, and left alone.")
-    return " ".join(parts)
+    def _spans(self) -> Spans | None:
+        if self.plan is None:
+            return None
+        copied = [s.frames for s in self.plan.spans if s.copied]
+        rendered = [s.frames for s in self.plan.spans if not s.copied]
+        return Spans(len(copied), len(rendered), sum(copied), sum(rendered))

@@ -11,13 +11,18 @@ from vtid.sdk import Box, Frame
 
 from . import tuning
 from .arrays import Pixels
-from .caption import Panel, panel, settle
+from .caption import Panel, panel, settle, shade
 from .detect import Detector, Found, boxes_of, look_closely, plausible
-from .events import Event, Findings, Veil, erasure, packed
-from .geometry import Turn, cover, grow, shift, text_height, union
+from .events import Event, Findings, Veil, erasure
+from .geometry import Turn, area, cover, grow, meet, shift, text_height, union
+from .linger import Linger
 from .mark import settle as settle_marks
 from .mark import veil_of
-from .mask import stroke_mask
+from .mask import averaged, stroke_mask, strokes_in, sung_mask
+from .merging import merge, together
+from .motion import course_of
+from .overlay import evidence
+from .roll import Roll
 from .shots import Cuts
 from .track import Rate, Ring, Track
 from .zones import Zones
@@ -40,10 +45,13 @@ class Scan:
         self._ring = Ring(rate.ring)
         self._cuts = Cuts()
         self._tracks: list[Track] = []
+        self._rolls: list[Roll] = []
+        self._lingering = Linger()
         self._next_look = rate.sample // 4
         self._last_look = -1
         self._marks: list[tuple[Event, Veil]] = []
         self._panels: list[tuple[Event, Panel]] = []
+        self._shades: list[tuple[Event, bytes]] = []
         self.found = Findings([], set(), [])
 
     def feed(self, frame: Frame) -> None:
@@ -57,6 +65,7 @@ class Scan:
             track.feed(number, frame, self._ring)
             if was and not track.there:  # texts follow each other: look soon
                 self._next_look = min(self._next_look, number + 2)
+        self._roll(number, frame)
         if self._detector is not None and number >= self._next_look:
             self._look(number, frame)
             self._next_look = number + self._rate.sample
@@ -71,10 +80,12 @@ class Scan:
             self._look(last, frame)
         for track in list(self._tracks):
             self._close(track)
+        for roll in list(self._rolls):
+            self._unroll(roll, last)
         self.found.cuts = self._cuts.found()
         self.found.events = together(merge(self.found.events))
         kept = {id(e) for e in self.found.events}
-        settle([(e, p) for e, p in self._panels if id(e) in kept])
+        settle([(e, p) for e, p in self._panels if id(e) in kept], self._shades)
         self.found.events = settle_marks(self.found.events, self._marks, self._rate.mark)
         self._add_erasures()
         self.found.events.sort(key=lambda e: (e.start, e.box))
@@ -87,7 +98,8 @@ class Scan:
         self.found.looks += 1
         self._last_look = number
         shown_w, shown_h = self._turn.shown
-        rough = self._find(frame)
+        picture = self._picture(frame)
+        rough = self._find(picture)
         fresh: list[Found] = []
         for track in self._tracks:
             track.looks += track.there
@@ -96,6 +108,8 @@ class Scan:
             if not plausible(box, shown_w, shown_h):
                 continue
             coded = self._turn.coded_box(box, shown_w, shown_h)
+            if any(roll.claims(coded, number, self._ring) for roll in self._rolls):
+                continue
             if not self._known(coded, found.score) and self._zones.wants(coded, frame.time_s):
                 fresh.append(found)
         if fresh:
@@ -103,13 +117,47 @@ class Scan:
             for found in fresh:
                 for close in self._refine(full, found):
                     self._follow(close, number, frame)
+        self._linger(number, frame, picture)
 
-    def _find(self, frame: Frame) -> list[Found]:
+    def _linger(self, number: int, frame: Frame, picture: Pixels) -> None:
+        """Look for faint text in the mean of the last looks."""
+        self._lingering.add(number, picture)
+        if (mean := self._lingering.mean()) is None:
+            return
+        since = 0 if mean[0] <= self._rate.sample else mean[0]
+        for found in self._find(mean[1]):
+            box = _clip(found.box, *self._turn.shown)
+            coded = self._turn.coded_box(box, *self._turn.shown)
+            if not plausible(box, *self._turn.shown) or self._met(coded, since):
+                continue
+            if self._zones.wants(coded, frame.time_s):
+                for close in self._refine(self._blurred(), found, rough_too=False):
+                    self._follow(close, number, frame, since)
+
+    def _blurred(self) -> Pixels:
+        """The mean of some frames in the ring, at full size and upright."""
+        newest = len(self.found.times) - 1
+        picked = [f for f in (self._ring.get(newest - back) for back in range(0, len(self._ring), 4)) if f is not None]
+        total = np.zeros((self._turn.height, self._turn.width, 3), np.float32)
+        for frame in picked:
+            total += frame.bgr()
+        return self._turn.upright(np.rint(total / len(picked)).astype(np.uint8))
+
+    def _met(self, box: Box, since: int) -> bool:
+        """Whether text there has been followed since then: what shows by itself needs no mean."""
+        boxes = [t.box for t in self._tracks] + [e.box for e in self.found.events if e.end > since]
+        boxes += [roll.window for roll in self._rolls]
+        return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in boxes)
+
+    def _picture(self, frame: Frame) -> Pixels:
+        """The frame as the detector is shown it: upright and small."""
+        # `width` is meant for the picture as shown; a turned one is scaled by its other side.
+        return self._turn.upright(frame.bgr(max(64, round(self._width * frame.width / max(self._turn.shown)))))
+
+    def _find(self, small: Pixels) -> list[Found]:
         """Boxes in pixels of the upright picture."""
         assert self._detector is not None
         shown_w = self._turn.shown[0]
-        # `width` is meant for the picture as shown; a turned one is scaled by its other side.
-        small = self._turn.upright(frame.bgr(max(64, round(self._width * frame.width / max(self._turn.shown)))))
         scale = shown_w / small.shape[1]
         found = boxes_of(self._detector.boxes(small))
         return [Found((x0 * scale, y0 * scale, x1 * scale, y1 * scale), s) for (x0, y0, x1, y1), s in found]
@@ -124,7 +172,7 @@ class Scan:
                 track.scores.append(score)
         return known
 
-    def _refine(self, full: Pixels, found: Found) -> list[Found]:
+    def _refine(self, full: Pixels, found: Found, *, rough_too: bool = True) -> list[Found]:
         """The same text in a crop at full size: boxes from a small picture cut letters off."""
         assert self._detector is not None
         h, w = full.shape[:2]
@@ -137,16 +185,18 @@ class Scan:
             if cover(box, rough) > 0.3 and plausible(box, w, h):
                 out.append(Found(box, max(close.score, found.score)))
         missed = cover(rough, union([_ints(f) for f in out])) < 0.6 if out else True
-        return [*out, Found(rough, found.score)] if missed else out
+        return [*out, Found(rough, found.score)] if missed and rough_too else out
 
-    def _follow(self, found: Found, number: int, frame: Frame) -> None:
+    def _follow(self, found: Found, number: int, frame: Frame, since: int | None = None) -> None:
         shown_w, shown_h = self._turn.shown
         coded = self._turn.coded_box(found.box, shown_w, shown_h)
         if self._known(coded, found.score):
             return
         size = text_height(coded)
         wide, view = (self._around(coded, [p * size + 4 for p in pads]) for pads in (tuning.MASK_PAD, tuning.VIEW_PAD))
-        track = Track(coded, wide, view, number=number, ring=self._ring, rate=self._rate, score=found.score)
+        track = Track(
+            coded, wide, view, number=number, ring=self._ring, rate=self._rate, score=found.score, since=since
+        )
         if track.template.usable:
             self._tracks.append(track)
 
@@ -159,35 +209,95 @@ class Scan:
 
     def _close(self, track: Track) -> None:
         self._tracks.remove(track)
+        begin = list(track.edges)
         event = track.event(self._ring)
         if not track.static:
-            self.found.moving += 1
+            self._consider(track)
             return
-        every = -(-len(track.samples) // tuning.SAMPLES[0])
-        samples = track.over(track.wide, track.samples[::every])
+        strong = track.strong
+        every = -(-len(strong) // tuning.SAMPLES[0])
+        samples = track.over(track.wide, strong[::every])
         middle = np.median(np.stack(samples), 0).astype(np.uint8)
         if not self._is_text(track, event, middle):
             self.found.doubtful += 1
             return
         inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
         edges = [track.over(track.wide, e) for e in track.edges]
-        event.mask = stroke_mask(samples, inner, [(outside, inside) for outside, inside in edges])
+        pairs = [(outside, inside) for outside, inside in edges]
+        event.mask = stroke_mask(samples, inner, pairs)
+        x0, y0, x1, y1 = inner
+        if track.faint or (event.mask[y0:y1, x0:x1].all() and len(track.samples) >= tuning.MARK_SAMPLES):
+            # Over what shines through, no single picture is sure of a stroke.
+            everything = track.over(track.wide, track.samples)
+            event.mask = strokes_in(averaged(everything), inner, pairs, text_height(inner))
+        there = shift(event.box, -track.view[0], -track.view[1])
+        event.evidence = evidence(samples, inner, begin, track.edges[len(begin) :], there)
+        if not track.faint:
+            sung = sung_mask(samples, inner, pairs, certain=track.recoloured)
+            if sung is not None:
+                event.mask = event.mask | sung
         self.found.events.append(event)
         self._look_behind(track, event, samples)
 
+    # --- text that moves --------------------------------------------------------------------------------------------
+
+    def _consider(self, track: Track) -> None:
+        """A text that did not hold still: if it runs steadily along an axis, it is followed as a strip."""
+        newest = len(self.found.times) - 1
+        for roll in self._rolls:
+            if track.seen in roll.offsets and cover(track.box, roll.window) > 0.7:
+                return
+        course = course_of(track.box, track.seen, self._ring)
+        if course is None:
+            self.found.moving += 1
+            return
+        self._rolls.append(
+            Roll(track.box, course, number=track.seen, newest=newest, ring=self._ring, lost=self._rate.lost)
+        )
+
+    def _roll(self, number: int, frame: Frame) -> None:
+        for roll in list(self._rolls):
+            roll.feed(number, frame)
+            if roll.ended or roll.full(number):
+                self._unroll(roll, number)
+
+    def _unroll(self, roll: Roll, number: int) -> None:
+        """Make an event of what has gone by."""
+        if not roll.is_text:
+            if roll.ended:
+                self.found.moving += 1
+                self._rolls.remove(roll)
+            return
+        event = roll.take(number)
+        if roll.ended:
+            self._rolls.remove(roll)
+        if event is not None:
+            self.found.events.append(event)
+
     def _look_behind(self, track: Track, event: Event, samples: list[Pixels]) -> None:
-        """Whether it is half-transparent itself, or there is a caption box around it."""
+        """Whether there is a caption box around it, or it is half-transparent itself."""
+        self._shades.append((event, shade(samples)))
         corner = track.view[:2]
-        if len(track.samples) >= tuning.MARK_SAMPLES:
-            veil = veil_of(track.over(track.wide, track.samples), event.mask, track.wide)
+        found = panel(track.samples, shift(self._lines(track), -corner[0], -corner[1]), track.edges)
+        if found is not None:
+            self._panels.append((event, found._replace(box=shift(found.box, *corner))))
+        elif len(track.samples) >= tuning.MARK_SAMPLES:
+            size = text_height(event.box)
+            around = meet(self._around(event.box, [p * size + 4 for p in tuning.MARK_PAD]), track.view)
+            inner = shift(event.box, -around[0], -around[1])
+            veil = veil_of(track.over(around, track.samples), inner, around)
             if veil is not None:
                 self._marks.append((event, veil))
-                return
-        found = panel(track.samples, shift(event.box, -corner[0], -corner[1]), track.edges)
-        if found is not None:
-            inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
-            letters = packed(stroke_mask(samples, inner, plain=True))
-            self._panels.append((event, found._replace(box=shift(found.box, *corner), packed=letters)))
+
+    def _lines(self, track: Track) -> Box:
+        """The text with the lines above and below it that came with it: a box around them has its edges outside."""
+        size = text_height(track.box)
+        near = grow(track.box, 0, size, self._turn.width, self._turn.height)
+        if self._turn.rotation % 180:
+            near = grow(track.box, size, 0, self._turn.width, self._turn.height)
+        others = [(t.core_start, t.box) for t in self._tracks] + [(e.core_start, e.box) for e in self.found.events]
+        lines = [box for start, box in others if abs(start - track.core_start) <= 2 and area(meet(box, near))]
+        return meet(union([track.box, *lines]), track.view)
 
     def _is_text(self, track: Track, event: Event, middle: Pixels) -> bool:
         """Read it; in scripts that the reader does not know, go by how steadily it was seen."""
@@ -196,7 +306,7 @@ class Scan:
         bgr = cv2.cvtColor(np.ascontiguousarray(middle[y0:y1, x0:x1]), cv2.COLOR_YUV2BGR)
         read = self._detector.read(self._turn.upright(bgr))
         if read is not None:
-            event.text = read[0]
+            event.text, event.sure = read
             if len(read[0]) >= tuning.READ_CHARS and read[1] >= tuning.READ_SCORE:
                 return True
         sides = sorted((event.box[2] - event.box[0], event.box[3] - event.box[1]))
@@ -221,22 +331,3 @@ def _clip(box: Iterable[float], width: int, height: int) -> Box:
 def _ints(found: Found) -> Box:
     x0, y0, x1, y1 = found.box
     return int(x0), int(y0), int(x1), int(y1)
-
-
-def merge(events: list[Event]) -> list[Event]:
-    """Drop a text found twice: one that lies in another, in space and in time, and whose mask adds nothing."""
-    out: list[Event] = []
-    for event in sorted(events, key=lambda e: -(e.box[2] - e.box[0]) * (e.end - e.start)):
-        if not any(o.start <= event.start and event.end <= o.end and cover(event.box, o.box) > 0.95 for o in out):
-            out.append(event)
-    return out
-
-
-def together(events: list[Event]) -> list[Event]:
-    """Lines of one subtitle come and go together: where two differ by a frame or two, both get the longer range."""
-    for a in events:
-        for b in events:
-            if a is not b and abs(a.start - b.start) <= 2 and abs(a.end - b.end) <= 2:
-                a.start = b.start = min(a.start, b.start)
-                a.end = b.end = max(a.end, b.end)
-    return events

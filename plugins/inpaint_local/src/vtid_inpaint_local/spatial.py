@@ -51,13 +51,19 @@ def spread(values: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats
     """
     h, w = weight.shape
     size = (max(2, w // 4), max(2, h // 4))
-    weighted = values * weight[..., None] if values.ndim == 3 else values * weight
-    top = cv2.GaussianBlur(cv2.resize(weighted, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
-    support = cv2.GaussianBlur(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
+
+    def smooth(picture: Floats) -> Floats:
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(small, (0, 0), sigma / 4), np.float32)
+
+    support = smooth(weight)
     bottom = support + 1e-6
-    return np.asarray(top / (bottom[..., None] if values.ndim == 3 else bottom), np.float32), np.asarray(
-        support, np.float32
-    )
+    if values.ndim == 2:
+        return smooth(values * weight) / bottom, support
+    weighted = values * weight[..., None]
+    fours = range(0, values.shape[2], 4)  # OpenCV takes four channels at most
+    top = np.dstack([smooth(np.ascontiguousarray(weighted[..., i : i + 4])) for i in fours])
+    return np.asarray(top / bottom[..., None], np.float32), support
 
 
 def enlarge(values: Floats, width: int, height: int) -> Floats:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from vtid.sdk import (
     Context,
     Coordinates,
+    File,
+    Image,
     InvalidInput,
     MediaInfo,
     Meta,
@@ -16,31 +18,57 @@ from vtid.sdk import (
     Region,
     Step,
     Struct,
+    Subtitles,
     Video,
     field,
     normalise_regions,
 )
 
-DetectorName = Literal["auto", "rapidocr", "easyocr"]
+from . import models, tuning
+
+Policy = Literal["subtitles", "all", "static", "regions"]
+Kind = Literal["subtitle", "mark", "moving", "scene", "erasure"]
 
 
 class Settings(Struct, forbid_unknown_fields=True):
     """The operator's table `[plugins.inpaint_local]`."""
 
     default_detector: Annotated[
-        DetectorName, Meta(description="What `auto` means; `auto` takes the first installed.")
+        str,
+        Meta(
+            description="What `auto` means: `rapidocr`, `easyocr`, or `model:NAME`; `auto` takes the first installed.",
+            extra_json_schema={"x-vtid-model": models.TEXT_DETECTOR},
+        ),
     ] = "auto"
     model_dir: Annotated[
         Path | None,
         Meta(description="Folder with EasyOCR's weights (craft_mlt_25k.pth). Nothing is ever downloaded."),
     ] = None
 
+    def __post_init__(self) -> None:
+        """Complain about a detector that there is not."""
+        if words := models.complaint(self.default_detector, models.DETECTORS, models.TEXT_DETECTOR):
+            raise ValueError(f"default_detector: {words}")
 
-class Params(Struct, forbid_unknown_fields=True):
-    """What a job may choose."""
 
+class Looking(Struct, forbid_unknown_fields=True):
+    """What a job may choose about what is found."""
+
+    policy: Annotated[
+        Policy,
+        Meta(
+            description="Which text goes. subtitles: all that lies over the picture (subtitles, marks, tickers, "
+            "credits), and scene text stays; all: scene text too, where it can be followed; static: only marks, "
+            "which stay for long; regions: only what lies in text or erasure regions or in the mask."
+        ),
+    ] = "subtitles"
     detector: Annotated[
-        DetectorName, Meta(description="Which text detector looks; auto takes the operator's choice.")
+        str,
+        Meta(
+            description="Which text detector looks: auto takes the operator's choice; rapidocr, easyocr, or model:NAME "
+            "for a model that the operator added.",
+            extra_json_schema={"x-vtid-model": models.TEXT_DETECTOR},
+        ),
     ] = "auto"
     regions: Annotated[
         list[Region],
@@ -50,16 +78,34 @@ class Params(Struct, forbid_unknown_fields=True):
             "protection: nothing inside is touched."
         ),
     ] = field(default_factory=list)
-    find_text: Annotated[bool, Meta(description="Look for text. False: only erasure regions are emptied.")] = True
+    find_text: Annotated[
+        bool, Meta(description="Look for text. False: only erasure regions and the mask are emptied.")
+    ] = True
     sample_s: Annotated[
         float,
         Meta(
             ge=0.1, le=2, description="Seconds between looks for text. Shorter finds shorter texts, and takes longer."
         ),
-    ] = 0.4
+    ] = tuning.SAMPLE_S
+
+
+class Params(Looking, forbid_unknown_fields=True):
+    """What a job may choose."""
+
+    guide: Annotated[
+        str,
+        Meta(
+            description="What fills where no other frame shows what was behind: classical, or model:NAME for an "
+            "inpainting model that the operator added (slow on a CPU).",
+            extra_json_schema={"x-vtid-model": models.INPAINTING},
+        ),
+    ] = "classical"
     verify: Annotated[
         bool, Meta(description="Look for the text again in the result, and try once more where it is still seen.")
     ] = True
+    page: Annotated[
+        bool, Meta(description="Make a page (HTML) that shows every text before and after, and the figures.")
+    ] = False
     codec: Annotated[
         Literal["auto", "h264", "hevc", "av1", "vp9", "prores"],
         Meta(description="How the result is encoded; auto keeps the source's codec where it can be encoded."),
@@ -78,6 +124,8 @@ class Inputs(Struct):
     """What comes in."""
 
     video: Video
+    mask: File | None = None
+    """White is erased: a picture for the whole time, or a video."""
 
 
 class Removed(Struct):
@@ -87,11 +135,43 @@ class Removed(Struct):
     """Where, in fractions of the picture as shown."""
     start_s: float
     end_s: float
-    text: str = ""
-    """What the detector read, for orientation: scripts that it does not know come out as nonsense."""
-    erasure: bool = False
+    text: str | None
+    """What was read; None where it could not be: unclear, or in a script that the reader does not know."""
+    kind: Kind
     still_seen: int = 0
     """In how many of the frames looked at the detector still sees text there, in the result."""
+
+
+class Stayed(Struct):
+    """One text that was found and left alone."""
+
+    at: Coordinates
+    start_s: float
+    end_s: float
+    text: str | None
+    kind: Kind
+
+
+class Outside(Struct):
+    """How much changed where nothing was to change: away from all that was painted, by more than coding does."""
+
+    frames: int
+    """Frames of the rendered stretches that were compared with the source; the others are copies, bit for bit."""
+    ppm: float
+    """Changed blocks of 8×8 pixels in a million: those whose mean differs by more than 8 levels of 255."""
+    most: float
+    """The largest change of such a mean, levels."""
+
+
+class Spans(Struct):
+    """Stretches between key frames."""
+
+    copied: int
+    """Taken over bit for bit."""
+    rendered: int
+    """Encoded anew."""
+    frames_copied: int = 0
+    frames_rendered: int = 0
 
 
 class Report(Struct):
@@ -103,12 +183,14 @@ class Report(Struct):
     """Nothing was found: the result is the very file that came in."""
     detector: str
     events: list[Removed] = field(default_factory=list)
+    stayed: list[Stayed] = field(default_factory=list)
+    """Text that the policy leaves alone."""
     frames: int = 0
     frames_touched: int = 0
     looks: int = 0
     """Frames in which the detector looked for text."""
     moving: int = 0
-    """Sightings of text that did not hold still (signs, tickers, credits); it stays."""
+    """Sightings of text that could not be followed (on people, on signs); it stays."""
     doubtful: int = 0
     """Still boxes that turned out not to be text; they stay."""
     verified: bool = False
@@ -117,6 +199,10 @@ class Report(Struct):
     """Texts that the detector still sees in the result."""
     second_try: bool = False
     """Whether wider masks were tried."""
+    outside: Outside | None = None
+    """None where the result was not looked at, or nothing was painted."""
+    spans: Spans | None = None
+    """None where the result is not made of spans."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Per stage: detect, fill, verify."""
     encoder: str = ""
@@ -127,10 +213,16 @@ class Outputs(Struct):
 
     video: Video
     report: Report
+    subtitles: Subtitles | None = None
+    """The removed subtitles as SRT, where any could be read."""
+    boxes: File | None = None
+    """All removed text as JSON, with boxes; where there was any."""
+    page: File | None = None
+    """The report as a page, where it was asked for."""
 
 
 class Remove(Step):
-    """Remove burned-in text: subtitles, captions and whatever lies in the regions given.
+    """Remove burned-in text: subtitles, captions, marks, tickers and whatever lies in the regions or the mask given.
 
     Text is looked for every few tenths of a second, followed to the exact frame, masked stroke by stroke and filled
     with what the frames before and after show of the background. Only masked pixels change; sound and all else is
@@ -140,15 +232,10 @@ class Remove(Step):
     name = "inpaint_local.remove"
 
     def check(self, params: Params, sources: Mapping[str, MediaInfo]) -> Sequence[Problem]:
-        """Regions must lie within the picture as shown and within the video's time."""
-        info = sources.get("video")
-        if info is None or not info.video:
-            return ()
-        try:
-            regions(params, info)
-        except InvalidInput as error:
-            return error.problems
-        return ()
+        """Detector and guide must exist; regions must lie within the picture as shown and within the video's time."""
+        problems = _unknown("detector", params.detector, models.DETECTORS, models.TEXT_DETECTOR)
+        problems += _unknown("guide", params.guide, models.GUIDES, models.INPAINTING)
+        return [*problems, *_misplaced(params, sources.get("video"))]
 
     def run(self, ctx: Context, params: Params, inputs: Inputs) -> Outputs:
         """See the class."""
@@ -157,7 +244,101 @@ class Remove(Step):
         return remove(ctx, params, inputs)
 
 
-def regions(params: Params, info: MediaInfo) -> list[Region]:
+class PreviewParams(Looking, forbid_unknown_fields=True):
+    """What a preview may choose."""
+
+    at_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="Seconds from the start: also give the picture at this time without its text, and look for "
+            "text only around it."
+        ),
+    ] = None
+
+
+class Found(Struct):
+    """One text that would go or stay."""
+
+    at: Coordinates
+    """In fractions of the picture as shown."""
+    start_s: float
+    end_s: float
+    text: str | None
+    """None where it could not be read."""
+    confidence: float
+    kind: Kind
+    goes: bool
+    """Whether the policy removes it."""
+
+
+class PreviewReport(Struct):
+    """What a look at the video found; nothing is changed."""
+
+    found: list[Found]
+    width: int
+    """Of the picture as shown, pixels."""
+    height: int
+    start_s: float
+    """The time that was looked at; around `at_s` only, where that was given."""
+    end_s: float
+    at_s: float | None
+    """Of the frame that the still shows."""
+    detector: str
+    seconds: dict[str, float]
+
+
+class PreviewOutputs(Struct):
+    """What a preview gives."""
+
+    report: PreviewReport
+    boxes: File
+    """The same report as a JSON file."""
+    still: Image | None = None
+    """PNG, where a time was given."""
+
+
+class Preview(Step):
+    """Look for burned-in text and say where, when and what it is; at a given time, show the picture without it.
+
+    Nothing is encoded: seconds for a clip, and for one picture only its neighbourhood is decoded.
+    """
+
+    name = "inpaint_local.preview"
+
+    def check(self, params: PreviewParams, sources: Mapping[str, MediaInfo]) -> Sequence[Problem]:
+        """As for removing, and the time must lie in the video."""
+        info = sources.get("video")
+        problems = _unknown("detector", params.detector, models.DETECTORS, models.TEXT_DETECTOR)
+        problems += _misplaced(params, info)
+        if info is not None and params.at_s is not None and params.at_s >= max(info.duration_s, 0.001):
+            problems.append(Problem("at_s", f"past the end of the video ({info.duration_s:.2f} s)", "past_end"))
+        return problems
+
+    def run(self, ctx: Context, params: PreviewParams, inputs: Inputs) -> PreviewOutputs:
+        """See the class."""
+        from .preview import preview  # noqa: PLC0415 - as above
+
+        return preview(ctx, params, inputs)
+
+
+def _unknown(name: str, value: str, known: Collection[str], kind: str) -> list[Problem]:
+    """Complaints about a name; whether a model is there is looked up by vtid itself."""
+    words = models.complaint(value, known, kind)
+    return [Problem(name, words, "unknown")] if words else []
+
+
+def _misplaced(params: Looking, info: MediaInfo | None) -> Sequence[Problem]:
+    """Complaints about the regions for this video."""
+    if info is None or not info.video:
+        return ()
+    try:
+        regions(params, info)
+    except InvalidInput as error:
+        return error.problems
+    return ()
+
+
+def regions(params: Looking, info: MediaInfo) -> list[Region]:
     """The regions in fractions of the picture as shown. Raises `InvalidInput`."""
     stream = info.video[0]
     width, height = stream.width, stream.height

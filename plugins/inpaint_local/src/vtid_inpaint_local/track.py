@@ -11,10 +11,10 @@ import numpy as np
 from vtid.sdk import Box, Frame
 
 from . import tuning
-from .arrays import Pixels
+from .arrays import Floats, Pixels, Plane
 from .events import Event
 from .geometry import area, shift
-from .presence import Template, fade_length, walk
+from .presence import Follower, Template, fade_length, walk
 
 
 class Rate(NamedTuple):
@@ -27,6 +27,10 @@ class Rate(NamedTuple):
     ring: int
     mark: int = 75
     """The longest gap in which a mark is taken to have been there."""
+    lost: int = 20
+    """Without it for longer, moving text has gone."""
+    refresh: int = 5
+    """From one look at how a text changed to the next."""
 
     @classmethod
     def of(cls, per_second: float, frame_bytes: int, sample_s: float) -> Rate:
@@ -37,9 +41,9 @@ class Rate(NamedTuple):
         ring = max(8, min(wanted, tuning.RING_BYTES // max(1, frame_bytes)))
         sample = max(1, min(round(sample_s * per_second), ring // 2))
         static = max(3, round(tuning.MIN_STATIC_S * per_second))
-        return cls(
-            sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, round(tuning.MARK_BRIDGE_S * per_second)
-        )
+        mark, lost = (round(s * per_second) for s in (tuning.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
+        refresh = max(2, round(tuning.REFRESH_S * per_second))
+        return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, mark, lost, refresh)
 
 
 class Ring:
@@ -78,7 +82,18 @@ class Edge(NamedTuple):
 class Track:
     """A box in which text was seen, while it lasts."""
 
-    def __init__(self, box: Box, wide: Box, view: Box, *, number: int, ring: Ring, rate: Rate, score: float) -> None:
+    def __init__(
+        self,
+        box: Box,
+        wide: Box,
+        view: Box,
+        *,
+        number: int,
+        ring: Ring,
+        rate: Rate,
+        score: float,
+        since: int | None = None,
+    ) -> None:
         """Looks back at once.
 
         Args:
@@ -89,14 +104,20 @@ class Track:
             ring: the last frames.
             rate: lengths in frames.
             score: the detector's.
+            since: for a text that shows in the mean of many frames only: where they begin. A single frame says little
+                about it then, so it is followed in a running mean.
         """
         frame = ring.get(number)
         assert frame is not None
         self.box, self.wide, self.view, self.seen = box, wide, view, number
         self._rate = rate
-        self.template = Template(frame.luma(box))
+        self._mean: Floats | None = None
+        if since is not None:
+            self._mean = np.mean([f.luma(box) for f in (frame, *ring.before(number))], 0, dtype=np.float32)
+        self.template = Template(self._luma(frame))
         self.hits, self.looks, self.scores = 1, 1, [score]
         self.samples: list[Pixels] = []
+        self._strengths: list[float] = []
         few, many = tuning.SAMPLES
         self._most = int(np.clip(tuning.SAMPLE_BYTES // max(1, 3 * area(view)), few, many))
         self._stride = max(1, rate.sample // 4)
@@ -104,34 +125,63 @@ class Track:
         self._amplitude = 1.0
         self.edges: list[Edge] = []
         self.core_end = number + 1
+        self.recoloured = False
+        self._follower = Follower(self.template, self._luma(frame), rate.refresh)
         self.core_start, self.start = self._look_back(ring)
-        self._sample(frame, number)
+        # What only the mean showed may be too faint to be seen in single frames; then the mean says since when.
+        if since is not None and self.start >= since:
+            self.core_start = self.start = since
+            self.recoloured = False
+            self.edges.clear()
+            self.samples.clear()
+            self._strengths.clear()
+            self._sample_back(ring, [1.0] * min(len(ring) - 1, number - since))
+        self._sample(frame, number, 1.0)
 
     def _look_back(self, ring: Ring) -> tuple[int, int]:
         """First frame of the core, and first frame that shows any of it."""
-        states = [self.template.present(f.luma(self.box)) for f in ring.before(self.seen)]
+        begin = ring.get(self.seen)
+        assert begin is not None
+        back = Follower(self.template, begin.luma(self.box), self._rate.refresh)
+        states = [back.present(f.luma(self.box)) for f in ring.before(self.seen)]
+        self.recoloured = self.recoloured or back.recoloured
         core = walk([there for there, _ in states], self._rate.bridge)
         faint = [a for _, a in states[core : core + self._rate.fade]]
         start = self.seen - core - fade_length(faint, states[core - 1][1] if core else 1.0)
         self._edge(ring, start - 1, self.seen - core)
-        for back in range(self._stride, core, self._stride):
-            if (frame := ring.get(self.seen - back)) is not None:
-                self._sample(frame, self.seen - back, spaced=False)
+        self._sample_back(ring, [amplitude for _, amplitude in states[:core]])
         return self.seen - core, start
+
+    def _sample_back(self, ring: Ring, strengths: Sequence[float]) -> None:
+        for ago in range(self._stride, len(strengths), self._stride):
+            if (frame := ring.get(self.seen - ago)) is not None:
+                self._sample(frame, self.seen - ago, strengths[ago - 1], spaced=False)
+
+    def _luma(self, frame: Frame) -> Plane:
+        """What is compared with the template: the box in this frame, or in the running mean."""
+        if self._mean is None:
+            return frame.luma(self.box)
+        return np.rint(self._mean).astype(np.uint8)
 
     def _edge(self, ring: Ring, outside: int, inside: int) -> None:
         out, in_ = ring.get(outside), ring.get(inside)
         if out is not None and in_ is not None:
             self.edges.append(Edge(crop8(out, self.view), crop8(in_, self.view)))
 
-    def _sample(self, frame: Frame, number: int, *, spaced: bool = True) -> None:
+    def _sample(self, frame: Frame, number: int, strength: float, *, spaced: bool = True) -> None:
         """Keep a crop for the mask; when there are too many, every other goes and the next come half as often."""
         if spaced and (number - self.seen) % self._stride:
             return
         self.samples.append(crop8(frame, self.view))
+        self._strengths.append(strength)
         if len(self.samples) > self._most:
-            self.samples = self.samples[::2]
+            self.samples, self._strengths = self.samples[::2], self._strengths[::2]
             self._stride *= 2
+
+    @property
+    def faint(self) -> bool:
+        """Whether it shows in the mean of many frames only."""
+        return self._mean is not None
 
     @property
     def there(self) -> bool:
@@ -145,23 +195,37 @@ class Track:
 
     def feed(self, number: int, frame: Frame, ring: Ring) -> None:
         """The next frame, which is also the newest in the ring."""
-        there, amplitude = self.template.present(frame.luma(self.box))
+        if self._mean is not None:
+            self._mean += (frame.luma(self.box) - self._mean) / self._rate.sample
+        there, amplitude = self._follower.present(self._luma(frame))
+        self.recoloured = self.recoloured or self._follower.recoloured
+        if self.faint:
+            there = amplitude > tuning.PRESENT_FLOOR
         if not there:
             self._misses.append(amplitude)
             return
         self._misses.clear()
         self.core_end, self._amplitude = number + 1, amplitude
-        if amplitude > tuning.GROWN and number - self.seen < self._rate.fade:
+        if self._mean is None and amplitude > tuning.GROWN and number - self.seen < self._rate.fade:
             self._begin_again(number, frame, ring)
-        self._sample(frame, number)
+        self._sample(frame, number, amplitude)
 
     def _begin_again(self, number: int, frame: Frame, ring: Ring) -> None:
         """It was found while still faint: against so weak a template, another text before it looks like itself."""
         self.template = Template(frame.luma(self.box))
+        self._follower = Follower(self.template, frame.luma(self.box), self._rate.refresh)
         self.seen, self._amplitude = number, 1.0
         self.samples.clear()
+        self._strengths.clear()
         self.edges.clear()
         self.core_start, self.start = self._look_back(ring)
+
+    @property
+    def strong(self) -> list[Pixels]:
+        """The samples in which the text stands at (nearly) full strength: faded letters are half background."""
+        full = tuning.STRONG * float(np.median(np.sort(self._strengths)[-5:]))
+        strong = [s for s, a in zip(self.samples, self._strengths, strict=True) if a >= full]
+        return strong if len(strong) >= 3 and not self.recoloured else self.samples
 
     def over(self, box: Box, crops: Sequence[Pixels]) -> list[Pixels]:
         """Of crops over `view`, the part over a box within it."""

@@ -24,6 +24,23 @@ MIN_ASPECT = 0.8
 CROP_MARGIN = 1.0
 """Text heights around a box, when it is looked at again at full size."""
 
+LINGER_LOOKS = 6
+"""Looks over which faint text is looked for in their mean: six show a mark that none of them shows."""
+LINGER_MOVES = 4.0
+"""Levels by which their pictures differ on average for that to show more than each of them."""
+
+# --- dbnet: a detector that the operator added ------------------------------------------------------------------------
+
+DB_SIDE = 960
+"""Pixels of the longer side that it is shown at most: PP-OCR misses lines at 1280 that it finds at 960, and takes twice
+as long."""
+DB_CHANCE = 0.3
+"""Probability from which a pixel belongs to a line. This and the two below are the paper's, as RapidOCR has them."""
+DB_MIN_PX = 3
+"""Smaller side of a patch, in pixels of the map; smaller ones are noise."""
+DB_GROW = 1.6
+"""How far a line is grown back: area × this / perimeter, as it was shrunk for training."""
+
 # --- track: from when until when --------------------------------------------------------------------------------------
 
 MIN_STATIC_S = 0.3
@@ -45,19 +62,64 @@ SAME_LEVELS = 28
 """Luma levels within which a stroke pixel counts as unchanged under compression."""
 FADE_FLOOR = 0.06
 """Amplitude at which a fading text has gone: below it the background's own texture decides."""
+FADE_SCENE = 0.15
+"""The most of that floor that a scene's texture may raise."""
 FADE_STEP = (0.15, 0.97)
 """A fade's amplitude in one frame lies between these shares of the frame before; less is a cut, more is no fade."""
 FADE_FIRST = 0.3
 """The same for a fade's first frame: another text in the same place leaves an amplitude of 0.2."""
+SAME_TEXT = 0.6
+"""Share of characters that two readings of one text have in common."""
+PARTS = 12
+"""Parts of a line that are compared one by one: as it is sung, a karaoke line changes its colour part by part, …"""
+PART_SAME = (0.75, 1.33)
+"""… which leaves this amplitude, against a moment before, …"""
+PARTS_SAME = 0.6
+"""… in so large a share of them. A fade changes all of them at once."""
+REFRESH_S = 0.2
+"""How long before."""
 GROWN = 1.2
 """Amplitude that says that the text was found while still fading in."""
 SAMPLES = (15, 60)
 """Crops kept per text: the temporal median of 15 hides most backgrounds; marks, which are small, get more, …"""
 SAMPLE_BYTES = 6 << 20
 """… as many as go into this."""
+RECOLOURED_BY = 50
+"""Levels by which a sung line's letters look different at the end, …"""
+RECOLOURED_SHARE = (0.02, 0.4)
+"""… as strokes in such a share of its box: letters take a part, another scene all of it."""
+RECOLOURED = 3
+"""Crops of one stretch of a text that changes its colour, masked by itself."""
+STRONG = 0.75
+"""Amplitude, against the strongest, from which a crop is taken for the mask."""
 VIEW_PAD = (1.8, 2.2)
 """Text heights left and right, above and below the box, in which a caption box is looked for: the box around two lines
 reaches so far beyond one of them."""
+
+# --- roll: text that moves --------------------------------------------------------------------------------------------
+
+ROLL_GAP = 2
+"""Frames between the pictures that a movement is measured by, …"""
+ROLL_STEPS = 3
+"""… and how many such steps must agree."""
+ROLL_REACH = 0.08
+"""Of the picture's longer side: the farthest that text may move in all those steps; a ticker crosses it in 3 s."""
+ROLL_LEAST = 3.0
+"""Pixels that it moves at least in them; what is slower is as good as still, or trembles."""
+ROLL_ALIKE = 0.55
+"""Correlation of a text's strokes with themselves a few frames on."""
+ROLL_HOLDS = 0.35
+"""The same from frame to frame, while most of the strip is scenery."""
+ROLL_LOST_S = 0.8
+"""Seconds without it after which the text has gone."""
+ROLL_SPAN = 2.0
+"""Picture lengths that move past in one event: what is kept at a time does not grow with the film."""
+ROLL_VIEWS = 12
+"""Crops kept while a text crosses the picture."""
+ROLL_BYTES = 64 << 20
+"""What they may take."""
+ROLL_WIDE = 0.4
+"""Share of the picture that moving text fills or travels at least: a lettered bus that drives by does not."""
 
 # --- accept: is it text -----------------------------------------------------------------------------------------------
 
@@ -75,8 +137,11 @@ MASK_PAD = (1.0, 0.5)
 """Text heights left and right, above and below the box, in which strokes are looked for."""
 SEED_MIN = 25
 """Luma levels by which a stroke stands out at least."""
-COLOUR_NEAR = 45
-"""Levels (largest channel) within which a pixel has the letters' colour."""
+COLOUR_SPREAD = 5.0
+COLOUR_NEAR = (18.0, 45.0)
+"""Levels (largest channel) within which a pixel has the letters' colour: so many times the spread of the surest
+strokes, within these. Crisp white letters before a bright sky need a narrow one, small and translucent ones a broad
+one."""
 STABLE = 14
 """Levels of temporal deviation under which a pixel holds still."""
 WEAK = 0.45
@@ -85,16 +150,25 @@ WEAK_REACH = 0.2
 """Text heights beyond the box within which that holds."""
 LETTER_REACH = 0.5
 """Text heights beyond the box to which letters that are joined to others are followed."""
+STROKE = 0.12
+"""Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
+farther off within the box is scenery of that colour."""
 SEEDED = 0.2
 """Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
 """Text heights: the broadest outline."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
+SHADOW_SHOWS = 5.0
+"""Levels by which the mean on one side of the letters differs for a shadow to lie there."""
+SHADOW_SLACK = 0.06
+"""Text heights beyond the measured reach within which pixels that changed with the text belong to it."""
 QUIET = 6.0
 """Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
-CHANGED = 4.0
-"""Levels beyond that by which a pixel of the text changes at least; shadows change little."""
+CHANGED = 5.0
+"""Levels beyond that by which a pixel of the text changes at least: coding leaves rings of so many around letters."""
+TAKEN = 0.3
+"""Share of a text's strokes in whose colour as many pixels stood in its place before or after it, for another text."""
 MARGIN_TEXT_PX = 18.0
 """One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
 
@@ -123,66 +197,176 @@ BOX_OFF = 7.0
 BLACK = (16.0, 128.0, 128.0)
 BLACK_NEAR = (10.0, 6.0, 6.0)
 """Y, U, V of the colour that nearly all caption boxes have, and how near an estimate must be to mean it."""
-BOX_RIM = 2
-"""Pixels to both sides of the box's edge that are filled, not computed."""
+BOX_RIM = 0
+"""Pixels to both sides of the box's edge that are filled, not computed: 2 were worth 25 dB where algebra, with chroma
+mixed as encoders do, gives 27 to 34 in the very edge and 36 beside it."""
+BOX_MARGIN = 2
+"""Pixels around a box in which its chroma is looked after."""
+BOX_HOLDS = 0.8
+"""Share of a line that lies in a box, for the line to be one of its."""
+WHITE = (235.0, 128.0, 128.0)
+BOX_OVER = 14.0
+"""Levels by which letters are brighter than white, or darker than black, would be through the box."""
+BOX_WRITTEN = 0.04
+"""Share of a line's box that such letters cover at least; others have their mask from elsewhere."""
+BOX_STROKE_PX = 30.0
+"""One pixel of margin per so much text height, at least one: on a box whose picture is known, fat masks cost most."""
+VEIL_CHROMA = 0.6
+"""Chroma samples (sigma) over which a veil's opacity is averaged for chroma, beyond the sample's own pixels."""
 
 # --- mark: the text that is itself half-transparent -------------------------------------------------------------------
 
 MARK_SAMPLES = 20
-"""Crops without which the temporal mean still shows the scene."""
-MARK_MOVES = 10.0
-"""Levels of temporal deviation around it from which the background counts as moving."""
+"""Crops from which on a text may be a mark: shorter ones are captions."""
+MARK_LOOKS = 24
+"""Crops in which its outline is sought; more do not move it."""
+MARK_PAD = (1.8, 1.0)
+"""Text heights left and right, above and below the box, in which it is sought: beside letters there may be a sign."""
+MARK_FIRST_LOOKS = 8
+MARK_TALL = 24
+"""Most captions are no marks: the first look is at few crops, made smaller by so many pixels of text height each."""
+MARK_NOISE = 8.0
+"""Levels added to distances before their logarithm is taken: near the mark's own colour there is only noise."""
+MARK_NOISE_LUMA = 2.0
+"""The same for the soft edges; more would lower their plateau by a tenth."""
+MARK_SURE = 6.0
+"""Most that a single gap may say for or against an outline, natural logarithm: codecs break every law now and then."""
+MARK_EDGE = 1.0
+"""Price of an outline per gap, natural logarithm: keeps leaves and branches out; from 0.3 to 1.2 little changes."""
+MARK_ROUNDS = 200
+"""Of the descent; 800 find the same shape."""
+MARK_CORE = 40
+"""Pixels that a shape must have left without its edge, for the edge to be left out of the measurement."""
+MARK_BESIDE = 2.0
+"""Pixels (sigma) over which inside and outside are averaged, when they are compared across the outline, …"""
+MARK_NEAR = 0.12
+"""… and the share of that neighbourhood which each must fill."""
+MARK_FIRST = (0.22, 0.42)
+"""Opacities with which the first shape is sought; it measures itself from then on, and two rounds settle it."""
+MARK_CHANCE = 1.25
+"""Evidence per gap without which the first shape is nothing: on captions with outlines it reaches 1.3, on marks 1.4 to
+3.6."""
+MARK_HOPE_ALIKE, MARK_HOPE_SPREAD = 0.35, 0.2
+"""Correlation and spread, explained below, that the first shape of a mark never misses; half of all captions do."""
+MARK_WEIGHT = 1.4
+"""Evidence per gap of the settled shape; marks have 1.6 and more."""
+MARK_SPREAD = 0.13
+"""Most that single places may disagree about the opacity; marks 0.02 to 0.12, other things 0.05 to 0.5."""
+MARK_ALIKE = 0.5
+"""Correlation across the outline: marks 0.6 to 0.95, opaque letters up to 0.5 …"""
+MARK_SLOPE = (0.7, 1.35)
+"""… and with another slope: marks 0.8 to 1.1."""
+MARK_FLAT = 0.03
+"""Contrast (of the logarithm) below which there is nothing to compare, and any opacity gives the same picture, …"""
+MARK_FLAT_SPREAD = 0.04
+"""… if it is one opacity."""
+MARK_DULL = 0.2
+"""Contrast below which grain makes the correlation small; the slope still tells opaque letters, …"""
+MARK_DULL_SPREAD = 0.07
+MARK_DULL_WEIGHT = 2.5
+"""… if the opacity is one, and the evidence per gap is as much as this."""
 MARK_ALPHA = (0.12, 0.8)
 """Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
-MARK_SHOWS = 0.2
-"""How far the movement seen through it, as a share of that around it, may lie off what its opacity lets through."""
-MARK_LEFT = 0.15
-"""Share of its shape's energy that may stay."""
-MARK_LIGHT = (135.0, 256.0, 10.0)
-MARK_DARK = (0.0, 105.0, 10.0)
-"""Lumas tried for marks lighter and darker than what is around: first, end, step."""
+MARK_SPECK = 0.02
+"""Squared text heights: the smallest piece."""
+MARK_DOUBT = 0.5
+"""Share of the shape's evidence per gap which each piece must have."""
+MARK_STRAYS = 0.15
+"""Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
+to 0.1, over still ones 0.3 and more."""
+MARK_PLATEAU = 0.01
+"""Deviation of the logarithm on the plateau and beside the mark."""
+MARK_REWEIGHTS = 8
+MARK_FRINGE = 2
+"""Pixels around the shape that may be a little opaque."""
+LAST_SEEN = 0.05
+"""Expected step (of the logarithm) below which a mark cannot be told from its background: white on snow."""
+LAST_LEAST = 0.2
+"""Strength from which on a mark is there: with it, single frames measured 0.4 to 1.2; without it, -0.1 to 0.1."""
+LAST_FULL = 0.8
+"""Share of its usual strength below which, at its beginning or its end, it is fading."""
+LAST_FAINT = 0.05
+"""Strength down to which a fade is followed."""
 MARK_SAME = 0.7
 """Share of a text's box in a mark's for the text to be a piece of the mark."""
 MARK_BRIDGE_S = 3.0
 """Seconds for which a mark may drown in the scene between two pieces."""
-WHITE = 235.0
-WHITE_GOOD = 1.25
-"""White is taken where it leaves no more than so many times what the best guess leaves."""
-MARK_STEPS = (0.1, 0.86, 0.025)
-"""Opacities tried."""
-MARK_SIGMA = 6.0
-"""Pixels: what is smoother than this is not the shape's detail."""
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 
-CHUNK = 18
-"""Frames filled at once; twice as many wait: one chunk is filled while the one before is encoded."""
-LOOK = 28
-"""Frames looked ahead and back for a source; 30 is as good as 90 where anything moves, 8 loses 0.5 dB."""
+CHUNK = 6
+"""Frames filled at once. More would follow fewer pointers twice, and keep more frames waiting."""
+LOOK = 12
+"""Frames looked ahead and back for a source; 12 is 0.1 dB behind 90 where anything moves, 8 is 0.5."""
 AGE = 125
 """Frames for which a source behind is remembered once it was found: on a still background the only one there is lies
 before the text came. Of so old frames only those that something points to are kept."""
 WINDOW_BYTES = 320 << 20
 """What the decoded frames waiting in the window may take; large pictures look less far."""
-RING_PX = 6
+RING_PX = 5
 """Pixels around the hole that are known on both sides: they measure how well a source fits."""
 KEEP_OFF_PX = 3
-"""Pixels around the hole that are no source. With the whole ring forbidden (6), the gaps between letters close, and
+"""Pixels around the hole that are no source. With the whole ring forbidden, the gaps between letters close, and
 sources lie a word away instead of a letter: that costs 1 to 3 dB under slow motion."""
 CROP_PAD = (32, 0.1)
 """Pixels, or share of the picture's height if that is more, around a hole: the flow needs surroundings."""
 SMOOTH = (10.0, 40.0)
 """Sigma in pixels for completing flow and errors under the mask: a + crop height / b. The largest single gain
 (4 dB on a static scene) came from raising this from 5."""
-SPATIAL_TRUST = 0.7
-"""Error expected of the spatial fill, as a share of the surroundings' standard deviation."""
-ERROR_FLOOR = 4.0
-"""Squared levels: no source is trusted more than coding noise allows."""
-WEIGHT_POWER = 2.0
-"""Weights are error^-power."""
+FLOW_SCALE, FLOW_STRIDE, FLOW_STEPS = 1, 4, 12
+"""Of DIS: half the picture's size at the finest, pixels between patches, steps of descent. A third of the time of
+OpenCV's medium preset for 0.15 dB; its fast preset (a quarter of the size) loses 1.2 dB."""
+FLOW_CLEAR_PX, FLOW_NEAR = 5.0, 0.05
+"""Pixels from the hole at which the flow is believed in full, and the share (squared) to which it is beside it, where
+its patches saw the closed hole, which moves as the text does. Gains 0.8 dB under fast pans, costs 0.5 where nothing
+moves."""
+ALIGN_SMOOTH = 0.6
+"""Of the smoothness above, for taking drift back; 1.0 gains 0.01 dB less."""
+ALIGN_MOST = 2.0
+"""Pixels by which drift is taken back at most; farther off, the linear step means nothing."""
+ALIGN_RIDGE = 2.0
+"""Squared gradient, levels per pixel, below which nothing is moved: coding noise has as much."""
+SPATIAL_STEP = 3
+"""Pixels apart at which known pixels are compared, to tell how well the spatial guess can do."""
+SPATIAL_ERROR = (2.0, 0.8, 0.13, 0.53)
+"""Squared error expected of the spatial guess: a · (1 + squared difference at that step)^b · (1 + variance)^c · (pixels
+into the hole)^d. Fitted, with the following, on nine clips whose truth was known."""
+TEMPORAL_ERROR = (0.88, 0.16, 0.59)
+"""Of a temporal guess: (1 + squared error on the ring)^a · (1 + squared distance of both directions)^b · (1 + age, in
+frames)^c."""
+WEIGHT_POWER = 1.63
+"""Weights are error^-power. 1 would be best if errors were known; what is only guessed is better trusted more."""
+APART_SIGMA = 4.0
+"""Pixels over which the distance of both directions is averaged."""
+RING_SEEN = 0.003
+"""Share of ring in the surroundings below which a guess has not been checked; its weight is nothing."""
+UNCHECKED = 1e6
+"""Squared error that stands for that."""
 CUT_LEVELS = 14.0
 CUT_RATIO = 2.2
 """A cut: most parts of the thumbnails differ by more levels than this, and so many times more than around it."""
+
+# --- painter: a network as the spatial guide --------------------------------------------------------------------------
+
+PAINT_TILE = 512
+"""Pixels of the side of the largest window, which bounds the memory; LaMa is mostly exported for just this size."""
+PAINT_MULTIPLE = 32
+"""Windows are filled up to multiples of this by reflection; LaMa needs 8, U-shaped networks of five levels 32."""
+PAINT_AROUND = 0.125
+"""Share of a window left on each side for what surrounds the hole."""
+
+# --- spans: how the film is divided among processes -------------------------------------------------------------------
+
+SPANS = 8
+"""Into how many spans a short film is divided, so that every core of a small machine has some, …"""
+SPAN_FRAMES = (50, 250)
+"""… none shorter than the first of these: each reads `LOOK` frames more on both sides; and long films no finer than the
+second."""
+CODER_THREADS = 1
+"""Threads of decoder and encoder, whatever the machine has: x264 with two writes other bits than with one, and now and
+then other bits than the time before."""
+PROGRESS_S = 0.5
+"""Seconds between two looks at how far the processes are."""
 
 # --- verify -----------------------------------------------------------------------------------------------------------
 
@@ -194,3 +378,9 @@ VERIFY_TALLER = 1.4
 """Heights of the removed text beyond which a found box is not what is left of it."""
 WIDEN = 0.12
 """Text heights by which the mask grows at the second try."""
+AHEAD = 8
+"""Frames decoded ahead of the first pass, which often waits for the detector."""
+SEEK_S = 2.0
+"""Seconds between two frames from which it is quicker to seek than to decode what lies between."""
+SAME_TIME_S = 0.002
+"""Seconds within which two times are the same: containers round them to a millisecond, and so do callers."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from vtid.sdk import Box
 
+from . import tuning
 from .arrays import Floats, Mask, Pixels
 from .events import Event, Veil
 from .geometry import area, meet
@@ -22,11 +24,20 @@ from .geometry import area, meet
 
 def matte_of(veil: Veil) -> Floats:
     """The opacity at every pixel of the veil's box."""
-    x0, y0, x1, y1 = veil.box
-    if not veil.matte:
-        return np.full((y1 - y0, x1 - x0), veil.alpha, np.float32)
-    shares = np.frombuffer(zlib.decompress(veil.matte), np.uint8).reshape(y1 - y0, x1 - x0)
-    return shares.astype(np.float32) * np.float32(veil.alpha / 255)
+    return _opacity(veil.matte, veil.alpha, veil.box)
+
+
+def _opacity(matte: bytes, alpha: float, box: Box) -> Floats:
+    x0, y0, x1, y1 = box
+    if not matte:
+        return np.full((y1 - y0, x1 - x0), alpha, np.float32)
+    shares = np.frombuffer(zlib.decompress(matte), np.uint8).reshape(y1 - y0, x1 - x0)
+    return shares.astype(np.float32) * np.float32(alpha / 255)
+
+
+def weight_of(veil: Veil) -> float:
+    """How much it covers: of two measurements of one mark, the one that saw more of it weighs more."""
+    return float(matte_of(veil).sum())
 
 
 def packed_matte(shares: Floats) -> bytes:
@@ -35,8 +46,8 @@ def packed_matte(shares: Floats) -> bytes:
 
 
 def unblend(values: Floats, opacity: Floats, colour: Iterable[float]) -> Floats:
-    """What is behind a layer of this opacity (H×W) and colour; values on the 8-bit scale."""
-    a = opacity[..., None]
+    """What is behind a layer of this opacity (H×W, or H×W×3) and colour; values on the 8-bit scale."""
+    a = opacity if opacity.ndim == 3 else opacity[..., None]
     behind = (values - a * np.asarray(tuple(colour), np.float32)) / (1 - a)
     return np.asarray(np.clip(behind, 0, 255), np.float32)
 
@@ -62,12 +73,41 @@ def lift(pixels: Pixels, number: int, box: Box, events: Iterable[Event]) -> Mask
         if not area(both):
             continue
         here, there = _cut(both, box), _cut(both, veil.box)
-        opacity = matte_of(veil)[there]
-        todo = (opacity > 0) & ~changed[here]
+        share = np.float32(veil.faint.get(number, 1.0))
+        opacity = _channels(veil.matte, veil.alpha, veil.box, _cell(pixels))[there] * share
+        todo = (opacity.max(2) > 0) & ~changed[here]
         behind = unblend(pixels[here].astype(np.float32) / np.float32(scale), opacity, veil.colour)
         pixels[here][todo] = np.rint(behind[todo] * scale).astype(pixels.dtype)
         changed[here] |= todo
     return changed
+
+
+def _cell(pixels: Pixels) -> tuple[int, int]:
+    """Pixels across and down that share one chroma sample in a crop that begins on even pixels."""
+    chroma = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2, 1]
+    across = 2 if np.array_equal(chroma[:, ::2], chroma[:, 1::2]) else 1
+    down = 2 if np.array_equal(chroma[::2], chroma[1::2]) else 1
+    return across, down
+
+
+@lru_cache(maxsize=16)
+def _channels(matte: bytes, alpha: float, box: Box, cell: tuple[int, int]) -> Floats:
+    """Opacity for Y, U and V, H×W×3: where pixels share chroma, chroma was mixed with the mean opacity of them all.
+
+    Encoders take a little more than the cell itself into that mean; the soft mean gains 1 dB in colour over the exact.
+    """
+    luma = _opacity(matte, alpha, box)
+    if not matte or cell == (1, 1):
+        return np.repeat(luma[..., None], 3, 2)
+    across, down = cell
+    left, top = box[0] % across, box[1] % down
+    height, width = luma.shape
+    rows, columns = -(-(top + height) // down), -(-(left + width) // across)
+    padded = np.pad(luma, ((top, rows * down - top - height), (left, columns * across - left - width)))
+    mean = padded.reshape(rows, down, columns, across).mean((1, 3))
+    soft = cv2.GaussianBlur(mean, (3, 3), tuning.VEIL_CHROMA)
+    chroma = soft.repeat(down, 0).repeat(across, 1)[top : top + height, left : left + width]
+    return np.dstack([luma, chroma, chroma])
 
 
 def rim(veil: Veil, box: Box, pixels: int, *, filled: bool) -> Mask:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from vtid.sdk import Frame
+from vtid.sdk import Frame, Media
 
 from . import tuning
 from .arrays import Pixels
@@ -30,18 +31,45 @@ def looks(events: Sequence[Event]) -> dict[int, list[int]]:
     return out
 
 
-def still_seen(frames: Iterable[Frame], events: Sequence[Event], detector: Detector, turn: Turn) -> dict[int, int]:
+def glimpses(media: Media, path: Path, times: Sequence[float], wanted: Iterable[int]) -> Iterator[tuple[int, Frame]]:
+    """Some frames of a film, with their numbers; of what lies far between them, nothing is decoded.
+
+    Args:
+        media: decodes.
+        path: of the film.
+        times: of all its frames, seconds.
+        wanted: numbers of frames, in any order.
+    """
+    runs: list[list[int]] = []
+    for number in sorted(wanted):
+        if runs and times[number] - times[runs[-1][-1]] < tuning.SEEK_S:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    for run in runs:
+        left = iter(run)
+        number = next(left)
+        begin, end = times[run[0]] - tuning.SAME_TIME_S, times[run[-1]] + tuning.SAME_TIME_S
+        for frame in media.frames(path, start_s=max(0.0, begin), end_s=end):
+            if abs(frame.time_s - times[number]) < tuning.SAME_TIME_S:
+                yield number, frame
+                number = next(left, number)
+
+
+def still_seen(
+    frames: Iterable[tuple[int, Frame]], events: Sequence[Event], detector: Detector, turn: Turn
+) -> dict[int, int]:
     """Index of event to the number of looks in which its text is still there.
 
     Args:
-        frames: of the result, from its first.
+        frames: of the result, with their numbers: at least those of `looks`.
         events: what was removed.
         detector: looks.
         turn: how the picture is shown.
     """
     where = looks(events)
     seen: dict[int, int] = defaultdict(int)
-    for number, frame in enumerate(frames):
+    for number, frame in frames:
         if number in where:
             picture = frame.bgr()
             for i in where[number]:

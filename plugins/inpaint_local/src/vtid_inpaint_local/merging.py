@@ -1,0 +1,47 @@
+"""One text, one event: what was found twice is dropped, and lines that belong together get the same time."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from . import tuning
+from .events import Event
+from .geometry import area, cover
+
+
+def merge(events: list[Event]) -> list[Event]:
+    """Drop a text found twice: one that lies in another, in space and in time, or reads like it and lasts with it.
+
+    The longer one stays: what was found again at its end knows nothing of its beginning.
+    """
+    out: list[Event] = []
+    for event in sorted(events, key=lambda e: (e.start - e.end, -area(e.box))):
+        if event.motion is not None or not any(o.motion is None and _again(event, o) for o in out):
+            out.append(event)
+    return out
+
+
+def _again(event: Event, other: Event) -> bool:
+    """Whether an event is another one, found twice."""
+    if other.start <= event.start and event.end <= other.end and cover(event.box, other.box) > 0.95:
+        return True
+    both = min(event.end, other.end) - max(event.start, other.start)
+    if both < 0.5 * (event.end - event.start) or cover(event.box, other.box) < 0.8 or cover(other.box, event.box) < 0.5:
+        return False
+    return bool(event.text) and SequenceMatcher(None, event.text, other.text).ratio() > tuning.SAME_TEXT
+
+
+def together(events: list[Event]) -> list[Event]:
+    """Lines of one subtitle come and go together: where two differ by a frame or two, both get the longer range."""
+    for a in events:
+        for b in events:
+            if (
+                a is not b
+                and a.motion is None
+                and b.motion is None
+                and abs(a.start - b.start) <= 2
+                and abs(a.end - b.end) <= 2
+            ):
+                a.start = b.start = min(a.start, b.start)
+                a.end = b.end = max(a.end, b.end)
+    return events

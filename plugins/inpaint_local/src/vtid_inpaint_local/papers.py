@@ -1,0 +1,122 @@
+"""What goes along with the result: the report, the removed text as SRT and JSON, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from vtid.sdk import Context, Coordinates, File, Subtitles, Video
+
+from . import page
+from .events import Event, Findings
+from .geometry import Turn
+from .step import Outputs, Params, Removed, Report, Stayed
+from .subtitles import Caption, boxes, captions, readable, srt
+
+
+class Facts(NamedTuple):
+    """What is known at the end."""
+
+    found: Findings
+    stayed: Sequence[Event]
+    """Events that the policy left alone."""
+    left: dict[int, int]
+    """Index of event to the number of looks in which text is still seen there."""
+    turn: Turn
+    duration_s: float
+
+
+def papers(ctx: Context, params: Params, source: Video, result: Video, report: Report, facts: Facts) -> Outputs:
+    """The step's outputs, given its result and those fields of the report that are not about events."""
+    found = facts.found
+    _fill_in(report, facts)
+    out = Outputs(result, report)
+    removed = captions(found.events, found.times, facts.duration_s, facts.turn)
+    if removed:
+        target = ctx.workspace / "boxes.json"
+        target.write_bytes(boxes(removed, facts.turn, facts.duration_s))
+        out.boxes = File(target)
+    if text := srt(removed):
+        target = ctx.workspace / "subtitles.srt"
+        target.write_text(text, encoding="utf-8")
+        out.subtitles = Subtitles(target)
+    if params.page:
+        target = ctx.workspace / "page.html"
+        title = source.name or source.path.name
+        cards = _cards(report, removed)
+        moments = [((card.start_s + card.end_s) / 2, card.at) for card in cards]
+        pictures = page.pictures(ctx, source.path, result.path, moments, facts.turn)
+        target.write_text(page.page(title, report, cards, pictures), encoding="utf-8")
+        out.page = File(target)
+    return out
+
+
+def _fill_in(report: Report, facts: Facts) -> None:
+    found, turn = facts.found, facts.turn
+    times = [*found.times, facts.duration_s]
+    sure = readable([*found.events, *facts.stayed])
+    report.events = [
+        Removed(
+            turn.shown_region(e.box),
+            times[e.start],
+            times[e.end],
+            e.text if sure(e) else None,
+            e.kind,
+            facts.left.get(i, 0),
+        )
+        for i, e in enumerate(found.events)
+    ]
+    report.stayed = [
+        Stayed(turn.shown_region(e.box), times[e.start], times[e.end], e.text if sure(e) else None, e.kind)
+        for e in facts.stayed
+    ]
+    report.looks, report.moving, report.doubtful = found.looks, found.moving, found.doubtful
+    report.residual = len(facts.left)
+    report.summary = summary(report)
+
+
+def _cards(report: Report, removed: Sequence[Caption]) -> list[Removed]:
+    """What the page shows before and after: whole captions, not their lines, and erasures."""
+    out = [e for e in report.events if e.kind == "erasure"]
+    for caption in removed:
+        seen = [
+            e.still_seen
+            for e in report.events
+            if e.start_s < caption.end_s and e.end_s > caption.start_s and _within(e.at, caption.box)
+        ]
+        card = Removed(caption.box, caption.start_s, caption.end_s, caption.text, caption.kind, max(seen, default=0))
+        out.append(card)
+    return sorted(out, key=lambda card: card.start_s)
+
+
+def _within(inner: Coordinates, outer: Coordinates) -> bool:
+    """Whether the middle of one box lies in the other."""
+    x, y = inner.x + inner.width / 2 - outer.x, inner.y + inner.height / 2 - outer.y
+    return 0 <= x <= outer.width and 0 <= y <= outer.height
+
+
+def summary(report: Report) -> str:
+    """Plain words; what is left is said as plainly as what is gone."""
+    parts = []
+    erased = sum(e.kind == "erasure" for e in report.events)
+    texts = len(report.events) - erased
+    if not report.events:
+        parts.append("No text to remove was found; the video is given back unchanged.")
+    if texts:
+        left = [e for e in report.events if e.still_seen]
+        if left:
+            when = ", ".join(f"{e.start_s:.1f} to {e.end_s:.1f} s" for e in left[:5])
+            more = ", …" if len(left) > 5 else ""
+            parts.append(
+                f"The detector still sees text in {len(left)} of the {texts} places that were filled ({when}{more})."
+            )
+        else:
+            checked = "none of it is seen in the result" if report.verified else "the result was not checked"
+            parts.append(f"{texts} text(s) removed; {checked}.")
+    if erased:
+        parts.append(f"{erased} region(s) erased.")
+    if report.stayed:
+        parts.append(f"{len(report.stayed)} text(s) left alone, as the policy says.")
+    if report.moving:
+        parts.append("Text that moves was seen too, and left alone.")
+    return " ".join(parts)

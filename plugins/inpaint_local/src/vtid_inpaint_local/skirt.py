@@ -1,0 +1,144 @@
+"""How far outline and shadow reach around letters, in each direction.
+
+A cast shadow lies to one side. Measured as one radius it is either left behind or takes a rim all round; so pixels
+around the letters are sorted by their distance and by the direction to their nearest letter, and in each of eight
+directions the reach ends where the mean is as it is far away. A text has so many pixels at each distance that means
+tell what no single pixel over a textured picture could.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tuning
+from .arrays import Floats, Mask, Plane
+
+SECTORS = 8
+
+
+class Around(NamedTuple):
+    """Each pixel's way to its nearest letter."""
+
+    distance: Floats
+    """Pixels; 0 in the letters."""
+    sector: NDArray[np.int64]
+    """Which of the eight directions it lies in, seen from that letter; 0 is to the right, 2 is below."""
+
+    @classmethod
+    def of(cls, letters: Mask) -> Around:
+        """Of a mask that is not empty."""
+        distance, labels = cv2.distanceTransformWithLabels(
+            (~letters).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        ys, xs = np.nonzero(letters)
+        nearest = np.zeros((int(labels.max()) + 1, 2), np.int64)
+        nearest[labels[ys, xs]] = np.stack([ys, xs], 1)
+        at = np.indices(letters.shape) - np.moveaxis(nearest[labels], 2, 0)
+        turn = np.arctan2(at[0], at[1]) * (SECTORS / (2 * np.pi))
+        return cls(np.asarray(distance, np.float32), np.rint(turn).astype(np.int64) % SECTORS)
+
+
+def profile(levels: Plane, around: Around, reach: int, free: Mask | None = None) -> tuple[Floats, NDArray[np.int64]]:
+    """Mean level at each whole distance from 1 to `reach`, per direction, and of how many pixels: SECTORS×reach."""
+    ring = np.rint(around.distance).astype(np.int64)
+    near = (ring >= 1) & (ring <= reach)
+    if free is not None:
+        near &= free
+    key = around.sector[near] * reach + ring[near] - 1
+    count = np.bincount(key, minlength=SECTORS * reach).reshape(SECTORS, reach)
+    total = np.bincount(key, weights=levels[near].astype(np.float64), minlength=SECTORS * reach)
+    return (total.reshape(SECTORS, reach) / np.maximum(count, 1)).astype(np.float32), count
+
+
+def outline(levels: Plane, around: Around, height: int) -> float:
+    """How far an outline reaches all round: where the mean at each distance is as it is far away.
+
+    Args:
+        levels: luma of the text's picture, or how much each pixel changed as the text came or went.
+        around: of the letters.
+        height: of the text, pixels.
+
+    Returns:
+        Pixels, 1 to about `tuning.RIM_MAX` text heights.
+    """
+    reach = max(5, int(0.45 * height))
+    means, count = profile(levels, around, reach)
+    total = count.sum(0)
+    known = total > 20
+    if not known.any():
+        return 1.0
+    ring = (means * count).sum(0) / np.maximum(total, 1)
+    tail = slice(int(reach * 0.7), reach)
+    far = float(np.median(ring[tail][known[tail]] if known[tail].any() else ring[known]))
+    off = np.where(known, np.abs(ring - far), 0)
+    flat = off <= max(9.0, 0.18 * float(off.max()))
+    radius = int(flat.argmax()) if flat.any() else reach
+    return float(np.clip(radius, 1, max(3.0, tuning.RIM_MAX * height + 2)))
+
+
+def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, sign: int) -> Floats:
+    """How far a shadow reaches beyond the outline in each direction; 0 where there is none.
+
+    Args:
+        levels: as for `outline`.
+        around: of the letters.
+        rim: what `outline` says.
+        height: of the text, pixels.
+        free: pixels that no other text covers: the line below lies where a shadow would.
+        sign: -1 where a shadow lowers `levels`, 1 where it raises them, as it does a change.
+
+    Returns:
+        Pixels from the letters, one value per direction.
+    """
+    none = np.zeros(SECTORS, np.float32)
+    most = max(4, int(tuning.SHADOW_MAX * height))
+    first, last = int(np.ceil(rim)), most + max(4, most // 2)
+    means, count = profile(levels, around, last, free)
+    known = count > 20
+    if not known[:, first:].all(1).all():
+        return none
+    far = (means[:, most:] * count[:, most:]).sum(1) / count[:, most:].sum(1)
+    off = means - far[:, None]
+    if sign < 0:
+        # It falls to one side, and the other side is bare: what both have in common is the scene.
+        off = off - np.roll(off, SECTORS // 2, 0)
+    noise = float(np.abs(off[:, most:]).mean())
+    least = max(tuning.SHADOW_SHOWS, 3 * noise)
+    near = off[:, first : first + 2].mean(1)
+    side = sign * near > least
+    if sign < 0 and (not 2 <= side.sum() <= SECTORS // 2 or not _adjoin(side)):
+        return none
+    if not side.any() or (sign * (means - far[:, None]))[side, first : first + 2].mean() < least:
+        return none  # it is the other side that differs
+    ends = sign * off[:, first:most] <= max(0.5 * tuning.SHADOW_SHOWS, 2 * noise)
+    if not ends[side].any(1).all():
+        return none  # a slope of the picture's own
+    out: Floats = np.where(side, first + ends.argmax(1), 0).astype(np.float32)
+    return out
+
+
+def changed(found: Mask, around: Around, height: int, free: Mask) -> Floats:
+    """How far most of what lies around the letters changed with them, in each direction.
+
+    Args:
+        found: pixels that changed.
+        around: of the letters.
+        height: of the text, pixels.
+        free: pixels that no other text covers.
+
+    Returns:
+        Pixels from the letters. What moved behind the text just then changed too, but not all along it.
+    """
+    means, count = profile(found.astype(np.float32), around, max(4, int(tuning.SHADOW_MAX * height)), free)
+    most = (means > 0.5) | (count < 6)
+    reach: Floats = np.where(most.all(1), most.shape[1], most.argmin(1)).astype(np.float32)
+    return reach
+
+
+def _adjoin(side: NDArray[np.bool_]) -> bool:
+    """Whether these directions lie next to each other."""
+    return int((side & ~np.roll(side, 1)).sum()) == 1

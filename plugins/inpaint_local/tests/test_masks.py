@@ -1,0 +1,143 @@
+"""Masks as files: pictures and videos, and what is said of those that do not fit."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from vtid.media import PyAVMedia
+from vtid.sdk import Coordinates, File, InvalidInput, Region, RegionType, Video
+from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.masks import MaskFile
+from vtid_inpaint_local.plates import hole_at
+from vtid_inpaint_local.step import Inputs, Params, Remove
+from vtid_inpaint_local.zones import Zones
+
+from .conftest import ListMedia, pan
+
+TURN = Turn(0, 320, 160)
+WHOLE = (0, 0, 320, 160)
+TIMES = [i / 25 for i in range(50)]
+
+
+def drawn(*boxes, size=(320, 160)):
+    mask = np.zeros(size[::-1], np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = 255
+    return mask
+
+
+def as_file(tmp_path, pixels, name="mask.png"):
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+def still(path, turn=TURN):
+    return MaskFile(path, path.name, PyAVMedia(), turn, 2.0).events(TIMES)
+
+
+def film(masks, path, fps=25.0):
+    """A mask video in memory; luma 235 and 16, as video has white and black."""
+    pixels = [np.stack([np.where(m > 0, 235, 16), *[np.full(m.shape, 128)] * 2], -1).astype(np.uint8) for m in masks]
+    return ListMedia({path: pixels}, fps=fps)
+
+
+def holes(events, number):
+    return hole_at(number, number / 25, WHOLE, events, Zones([], TURN))
+
+
+def test_a_picture_holds_for_the_whole_film_and_its_patches_are_filled_apart(tmp_path):
+    mask = drawn((10, 10, 60, 30), (200, 120, 300, 150))
+    events = still(as_file(tmp_path, mask))
+    assert [(e.mask_box, e.start, e.end) for e in events] == [((10, 10, 60, 30), 0, 50), ((200, 120, 300, 150), 0, 50)]
+    for number in (0, 49):
+        assert np.array_equal(holes(events, number), mask > 0)
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.jpg"])
+def test_a_mask_of_another_size_is_scaled(tmp_path, name):
+    events = still(as_file(tmp_path, drawn((20, 20, 120, 60), size=(640, 320)), name))
+    assert [e.mask_box for e in events] == [(10, 10, 60, 30)]
+
+
+def test_what_is_transparent_is_not_white(tmp_path):
+    mask = drawn((10, 10, 60, 30))
+    pixels = np.dstack([np.full((160, 320, 3), 255, np.uint8), mask])
+    assert [e.mask_box for e in still(as_file(tmp_path, pixels))] == [(10, 10, 60, 30)]
+
+
+def test_sixteen_bits_are_read_as_such(tmp_path):
+    mask = drawn((10, 10, 60, 30)).astype(np.uint16) * 200  # 51,000 of 65,535: white; the rest black
+    assert [e.mask_box for e in still(as_file(tmp_path, mask))] == [(10, 10, 60, 30)]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_mask_is_drawn_on_the_picture_as_shown(tmp_path, turns):
+    coded = drawn((10, 10, 60, 30)) > 0
+    shown = np.rot90(coded, turns)
+    events = still(as_file(tmp_path, shown.astype(np.uint8) * 255), Turn(90 * turns, 320, 160))
+    assert [e.mask_box for e in events] == [(10, 10, 60, 30)]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (drawn(), "black all over"),
+        (drawn(WHOLE), "white all over"),
+        (drawn((1, 1, 9, 9), size=(300, 300)), "300×300 pixels, which is another shape than the picture's 320×160"),
+    ],
+)
+def test_a_picture_that_does_not_fit_is_refused_in_words(tmp_path, pixels, words):
+    with pytest.raises(InvalidInput, match=words) as caught:
+        still(as_file(tmp_path, pixels))
+    assert caught.value.problems[0].field == "mask"
+
+
+def test_a_video_goes_along_with_the_film(tmp_path):
+    path = tmp_path / "mask.mp4"
+    masks = [drawn((10 + 2 * i, 20, 60 + 2 * i, 50)) if 5 <= i < 45 else drawn() for i in range(50)]
+    events = MaskFile(path, "mask.mp4", film(masks, path), TURN, 2.0).events(TIMES)
+    assert (min(e.start for e in events), max(e.end for e in events)) == (5, 45)
+    for number, mask in enumerate(masks):
+        assert np.array_equal(holes(events, number), mask > 0)
+
+
+def test_a_slower_mask_video_is_aligned_by_time(tmp_path):
+    path = tmp_path / "mask.mp4"
+    masks = [drawn((10 * i, 20, 10 * i + 40, 50)) for i in range(20)]
+    events = MaskFile(path, "mask.mp4", film(masks, path, fps=10.0), TURN, 2.0).events(TIMES)
+    for number, time in enumerate(TIMES):
+        assert np.array_equal(holes(events, number), masks[int(time * 10 + 1e-6)] > 0), number
+
+
+def test_a_mask_video_that_stands_still_is_kept_once(tmp_path):
+    path = tmp_path / "mask.mp4"
+    times = [i / 25 for i in range(25 * 20)]
+    media = film([drawn((10, 10, 60, 30))] * len(times), path)
+    (event,) = MaskFile(path, "mask.mp4", media, TURN, 20.0).events(times)
+    assert (event.start, event.end, event.frames) == (0, len(times), [])
+
+
+def test_a_mask_video_that_is_short_or_black_is_refused(tmp_path):
+    path = tmp_path / "mask.mp4"
+    with pytest.raises(InvalidInput, match=r"ends at 1.00 s, and the film at 2.00 s"):
+        MaskFile(path, "mask.mp4", film([drawn((1, 1, 9, 9))] * 25, path), TURN, 2.0)
+    with pytest.raises(InvalidInput, match="black all over"):
+        MaskFile(path, "mask.mp4", film([drawn()] * 50, path), TURN, 2.0).events(TIMES)
+
+
+def test_the_step_empties_the_mask_and_nothing_else(context, tmp_path):
+    path, mask = tmp_path / "film.mp4", as_file(tmp_path, drawn((100, 40, 160, 80)))
+    film = pan(30, speed=2.0)
+    media = ListMedia({path: film})
+    protected = Region(RegionType.PROTECTION, Coordinates(0.0, 0.0, 0.4, 1.0))
+    params = Params(policy="regions", regions=[protected])
+    out = Remove().run(context(media, threads=2), params, Inputs(Video(path), File(mask)))
+    assert [e.kind for e in out.report.events] == ["erasure"]
+    inside = np.zeros((160, 320), bool)
+    inside[40:80, 128:160] = True
+    for got, was in zip(media.films[out.video.path], film, strict=True):
+        assert np.array_equal(got[~inside], was[~inside])
+        assert not np.array_equal(got[inside], was[inside])

@@ -1,0 +1,109 @@
+"""The second pass in several processes: the same result, and no work left behind when it is stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+
+from vtid.media import PyAVMedia
+from vtid.media.synth import draw_clip
+from vtid_inpaint_local import spans
+from vtid_inpaint_local.ahead import ahead
+from vtid_inpaint_local.events import Findings, erasure
+from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.zones import Zones
+
+BOX = (40, 100, 120, 130)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    # In smaller pictures, x264 does not write the same bits every time.
+    draw_clip(path, width=640, height=384, seconds=8, subtitles=[], seed=5)
+    return path
+
+
+def found():
+    return Findings([erasure(BOX, 20, 45), erasure(BOX, 120, 150)], set(), [])
+
+
+def planned(media, film, folder):
+    one = found()
+    plan = media.plan(film, folder / "out.mp4", spans.touched(one.events), splits=spans.splits(one), least_frames=50)
+    stream = media.probe(film).video[0]
+    zones = Zones([], Turn(0, stream.width, stream.height))
+    return spans.Job(media, film, plan, zones, stream.width, stream.height, 0, plan.frames)
+
+
+def render(job, folder, threads, progress=lambda _: None):
+    folder.mkdir()
+    return spans.render(job, found(), job.plan.rendered, folder, threads=threads, progress=progress)
+
+
+def pictures(media, path):
+    return [f.bgr() for f in media.frames(path)]
+
+
+def test_how_many_work_at_it_does_not_show(film, tmp_path):
+    media = PyAVMedia()
+    job = planned(media, film, tmp_path)
+    assert len(job.plan.rendered) >= 2
+    results = []
+    for threads in (1, 2):
+        shares = []
+        done = render(job, tmp_path / str(threads), threads, shares.append)
+        target = tmp_path / f"{threads}.mp4"
+        media.join(film, target, job.plan, [d.part for d in done])
+        assert sum(d.touched for d in done) == 55
+        assert shares == sorted(shares)
+        results.append(pictures(media, target))
+    assert len(results[0]) == job.plan.frames
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_what_progress_raises_stops_the_processes(film, tmp_path):
+    job = planned(PyAVMedia(), film, tmp_path)
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(job, tmp_path / "parts", 2, stop)
+    assert not multiprocessing.active_children()
+
+
+def test_ranges_and_splits():
+    events = [erasure(BOX, 10, 20), erasure(BOX, 15, 30), erasure(BOX, 40, 50)]
+    assert spans.touched(events) == [(10, 30), (40, 50)]
+    assert spans.splits(Findings(events, {25}, [])) == [10, 25, 30, 40, 50]
+    assert spans.least_frames(100) < spans.least_frames(10**6)
+
+
+def test_working_ahead_gives_the_same_and_ends_with_whoever_asked():
+    made = []
+
+    def items():
+        for i in range(100):
+            made.append(i)
+            yield i
+
+    assert list(ahead(items(), 3)) == list(range(100))
+    made.clear()
+    some = ahead(items(), 3)
+    assert next(some) == 0
+    some.close()
+    assert len(made) < 10
+    assert not [t for t in threading.enumerate() if t.name == "ahead"]
+
+    def broken():
+        yield 1
+        raise ValueError("here")
+
+    some = ahead(broken(), 3)
+    assert next(some) == 1
+    with pytest.raises(ValueError, match="here"):
+        next(some)

@@ -1,0 +1,41 @@
+"""The file that is written: how its video is encoded and tagged, whoever writes it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from av import VideoFrame
+from av.container import InputContainer, OutputContainer
+from av.video.stream import VideoStream
+
+from vtid.media import carry
+from vtid.media.containers import open_output
+from vtid.media.encoders import EncodePlan, configure, plan_encode
+from vtid.media.probe import describe_video
+from vtid.sdk import EncodeOptions
+
+
+def encode_plan(stream: VideoStream, first: VideoFrame, container: str, options: EncodeOptions) -> EncodePlan:
+    """How a stream is encoded; see `plan_encode`."""
+    context = stream.codec_context
+    facts = describe_video(stream, first)
+    return plan_encode(facts, first, container, options, profile=context.profile, field_order=context.field_order)
+
+
+def open_target(source: InputContainer, target: Path, time_base: Fraction) -> OutputContainer:
+    """Open the file that will hold what the source holds, its video in this time base."""
+    timescale = time_base.denominator if time_base.numerator == 1 else None
+    return open_output(target, timescale=timescale, keep_tags=carry.has_maker_tags(source))
+
+
+def add_video(out: OutputContainer, plan: EncodePlan, threads: int) -> VideoStream:
+    """Add the encoded stream to a container."""
+    stream: VideoStream = out.add_stream(plan.encoder, rate=plan.rate, options=dict(plan.options))  # type: ignore[assignment]
+    configure(stream.codec_context, plan, threads)
+    stream.time_base = plan.time_base
+    if plan.encoder == "libx265" and out.format.name in ("mp4", "mov"):
+        stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
+    if plan.display_matrix:
+        stream.set_display_matrix(plan.display_matrix)
+    return stream
