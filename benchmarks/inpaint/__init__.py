@@ -1,0 +1,1 @@
+"""How well `inpaint_local` removes text, and at what cost: `make bench-inpaint`."""
