@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import cv2
@@ -63,19 +62,16 @@ class PlanarFrame:
         Chroma is repeated, not interpolated: what is read and painted back unchanged leaves the samples as they were.
         """
         x0, y0, x1, y1 = self._checked(box)
-        out = np.empty((y1 - y0, x1 - x0, 3), np.float32)
-        out[..., 0] = self._plane(0)[y0:y1, x0:x1]
+        planes = [self._plane(0)[y0:y1, x0:x1]]
         if self._gray:
-            out[..., 1:] = 128 * self._scale
+            planes += [np.full_like(planes[0], 128 * self._scale)] * 2
         else:
             across, down = self._subsampling
             for channel in (1, 2):
                 cells = self._plane(channel)[y0 // down : -(-y1 // down), x0 // across : -(-x1 // across)]
                 full = cells.repeat(down, axis=0).repeat(across, axis=1)
-                out[..., channel] = full[y0 % down :, x0 % across :][: y1 - y0, : x1 - x0]
-        if self._scale != 1:
-            out /= self._scale
-        return out
+                planes.append(full[y0 % down :, x0 % across :][: y1 - y0, : x1 - x0])
+        return np.multiply(cv2.merge(planes), np.float32(1 / self._scale), dtype=np.float32)
 
     def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Write the pixels of `yuv` (h×w×3, as `yuv()` gives them) where `mask` (h×w) is true; nothing else changes.
@@ -88,8 +84,8 @@ class PlanarFrame:
         x0, y0, x1, y1 = self._checked(box)
         if yuv.shape != (y1 - y0, x1 - x0, 3) or mask.shape != yuv.shape[:2] or mask.dtype != np.bool_:
             raise ValueError(f"box {box} does not fit yuv of {yuv.shape} and a {mask.dtype} mask of {mask.shape}")
-        luma = self._plane(0)[y0:y1, x0:x1]
-        luma[mask] = self._quantise(yuv[..., 0][mask])
+        hit = mask.view(np.uint8)
+        cv2.copyTo(self._quantise(yuv[..., 0]), hit, self._plane(0)[y0:y1, x0:x1])
         if not self._gray:
             self._paint_chroma(x0, y0, yuv, mask)
 
@@ -98,19 +94,19 @@ class PlanarFrame:
         pad_left, pad_top = x0 % across, y0 % down
         rows, columns = -(-(pad_top + mask.shape[0]) // down), -(-(pad_left + mask.shape[1]) // across)
         inside = np.s_[pad_top : pad_top + mask.shape[0], pad_left : pad_left + mask.shape[1]]
-        parts = [(row, column) for row in range(down) for column in range(across)]
 
-        def summed(values: NDArray[Any]) -> NDArray[np.float32]:
-            """The sum of the pixels over each chroma sample."""
+        def mean(values: NDArray[Any]) -> NDArray[np.float32]:
+            """The mean of the pixels over each chroma sample."""
             padded = np.zeros((rows * down, columns * across), np.float32)
             padded[inside] = values
-            return reduce(np.add, (padded[row::down, column::across] for row, column in parts))
+            return cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
-        count = summed(mask)
-        hit = count > 0
+        share = mean(mask)
+        hit = (share > 0).view(np.uint8)
+        share = np.maximum(share, 1 / (across * down))
         for channel in (1, 2):
             cells = self._plane(channel)[y0 // down :, x0 // across :][:rows, :columns]
-            cells[hit] = self._quantise(summed(yuv[..., channel] * mask)[hit] / count[hit])
+            cv2.copyTo(self._quantise(mean(yuv[..., channel] * mask) / share), hit, cells)
 
     @property
     def _gray(self) -> bool:

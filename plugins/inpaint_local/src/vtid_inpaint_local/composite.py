@@ -153,5 +153,5 @@ def crop(frame: Frame, box: Box) -> Pixels:
     """A crop as the filler keeps it: 8 bits for 8-bit video, else 16 bits of which 8 are fraction."""
     values = frame.yuv(box)
     if frame.bit_depth <= 8:
-        return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return values.astype(np.uint8)  # whole numbers as they are
     return np.clip(np.rint(values * 256), 0, 65535).astype(np.uint16)

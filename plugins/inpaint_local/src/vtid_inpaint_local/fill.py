@@ -65,7 +65,7 @@ class Filler:
     def sources(self) -> set[int]:
         """Frames that pointers carried over to the next chunk still point to."""
         behind = self._behind
-        return set() if behind is None else {int(n) for n in np.unique(behind[0]) if n >= 0}
+        return set() if behind is None else {int(n) for n in np.unique(behind.frame) if n >= 0}
 
     def _start(self, patches: Mapping[int, Patch], first: int) -> int:
         """Where pointers of a span's first chunk must begin: earlier, if holes lead up to it."""
@@ -93,6 +93,7 @@ class Filler:
         ]
         guides = sorted({n for t, to in jobs for n in (t, t + to)})
         run(lambda n: patches[n].prepare(), guides)
+        run(lambda n: patches[n].trust(), sorted({t for t, _ in jobs}))
 
         def work(i: int) -> None:
             t, to = jobs[i]

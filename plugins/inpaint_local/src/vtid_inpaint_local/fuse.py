@@ -18,20 +18,59 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from . import tuning
 from .arrays import Floats, Mask
-from .follow import Ints, Reached, align, gather
+from .follow import Ints, Reached, Traced, gather, gather_luma, trace
 from .painter import Guide
 from .patch import Patch, sigma
-from .spatial import enlarge, spread
+from .spatial import enlarge, smooth, spread
+
+_THIRD = np.float32(1 / 3)
+"""For means over Y, U and V."""
+
+
+class Site:
+    """The span of a patch as planes, and where the N pixels near its hole lie in them.
+
+    Attributes:
+        planes: Y, U and V with the hole closed by the spatial guess, h×w each.
+        hole: h×w.
+        at: places of the N pixels in a flattened plane, in the order of `Patch.at`.
+        inside: of those, which are unknown.
+        sigma: how smooth errors are taken to be, pixels.
+    """
+
+    def __init__(self, patch: Patch, guide: Guide) -> None:
+        x0, y0, x1, y1 = patch.span
+        self.planes: list[Floats] = [np.asarray(plane) for plane in cv2.split(patch.guess(guide))]
+        self.hole = np.ascontiguousarray(patch.hole[y0:y1, x0:x1])
+        self.at = (patch.y - np.int32(y0)) * np.int32(x1 - x0) + (patch.x - np.int32(x0))
+        self.inside = patch.inside
+        self.sigma = sigma(patch.hole.shape[0])
+        self.height, self.width = self.hole.shape
+
+    def plane(self, at: NDArray[np.intp], values: Floats | float) -> Floats:
+        """An h×w plane with these values at these of the N pixels, 0 elsewhere."""
+        out = np.zeros(self.hole.size, np.float32)
+        out[self.at.take(at)] = values
+        return out.reshape(self.hole.shape)
+
+    def look(self, plane: Floats, at: NDArray[np.intp]) -> Floats:
+        """What an h×w plane has at these of the N pixels."""
+        return plane.reshape(-1).take(self.at.take(at))
+
+    def enlarge(self, small: Floats) -> Floats:
+        """A plane that was made smaller, at full size."""
+        return enlarge(small, self.width, self.height)
 
 
 class Candidate(NamedTuple):
     """What one direction of time shows of the N pixels near a hole."""
 
     values: Floats
-    """N×3, corrected by the smooth part of their error on the ring."""
+    """3×N, corrected by the smooth part of their error on the ring."""
     has: Mask
     """N: which pixels have a source."""
     age: Ints
@@ -40,32 +79,72 @@ class Candidate(NamedTuple):
     """Squared error expected by the ring, at a quarter of the span's size."""
 
 
-def candidate(
-    patch: Patch, number: int, guess: Floats, patches: Mapping[int, Patch], reached: Reached
-) -> Candidate | None:
+def candidate(site: Site, number: int, patches: Mapping[int, Patch], reached: Reached) -> Candidate | None:
     """Sample what was reached, with its drift taken back, and judge it on the ring; None where nothing was."""
     has = reached.frame >= 0
     if not has.any():
         return None
-    reached = align(patch, guess, patches, reached)
-    values = gather(patches, reached)
-    x0, y0, x1, y1 = patch.span
-    h, w = y1 - y0, x1 - x0
-    smoothness = sigma(patch.hole.shape[0])
-    ys, xs = patch.ys - y0, patch.xs - x0
-    on_ring = has & ~patch.inside
-    ring = np.zeros((h, w), np.float32)
-    ring[ys[on_ring], xs[on_ring]] = 1
-    off = np.zeros((h, w, 3), np.float32)
-    off[ys[on_ring], xs[on_ring]] = guess[ys[on_ring], xs[on_ring]] - values[on_ring]
-    low, support = spread(off, ring, smoothness)
-    smooth = enlarge(low, w, h)
-    rest = np.zeros((h, w), np.float32)
-    rest[ys[on_ring], xs[on_ring]] = _energy((off - smooth)[ys[on_ring], xs[on_ring]])
-    doubt, _ = spread(rest, ring, smoothness)
-    doubt = doubt + 0.25 * _energy(low)
+    traced = trace(reached)
+    traced = align(site, patches, traced, patches[number].hole.shape)
+    values = np.zeros((3, has.size), np.float32)
+    sampled = gather(patches, traced)
+    for row, seen in zip(values, sampled, strict=True):
+        row[traced.which] = seen
+    ring = np.flatnonzero(has & ~site.inside)
+    checked = site.plane(ring, 1)
+    off = [site.look(plane, ring) - row.take(ring) for plane, row in zip(site.planes, values, strict=True)]
+    low, support = spread([site.plane(ring, one) for one in off], checked, site.sigma)
+    energy = np.zeros(ring.size, np.float32)
+    for channel, (one, shade) in enumerate(zip(off, low, strict=True)):
+        full = site.enlarge(shade).reshape(-1).take(site.at)
+        values[channel] += full
+        energy += (one - full.take(ring)) ** 2
+    rest = smooth(site.plane(ring, energy * _THIRD), site.sigma) / (support + np.float32(1e-6))
+    doubt = rest + np.float32(0.25) * _THIRD * (low[0] ** 2 + low[1] ** 2 + low[2] ** 2)
     doubt[support < tuning.RING_SEEN] = tuning.UNCHECKED
-    return Candidate(values + smooth[ys, xs], has, np.abs(reached.frame - number), doubt)
+    return Candidate(values, has, np.abs(reached.frame - number), doubt)
+
+
+def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tuple[int, ...]) -> Traced:
+    """Take back the drift of a chase: move sources by what they are off around the hole.
+
+    One step of Lucas and Kanade's method on the ring, weighted against outliers, its equations carried smoothly over
+    the hole.
+
+    Args:
+        site: of the frame.
+        patches: all that may be sources.
+        traced: where its pixels' sources lie.
+        within: height and width of the crops, which sources do not leave.
+    """
+    smoothness = tuning.ALIGN_SMOOTH * site.sigma
+    guess = site.planes[0]
+    picture = guess.copy()
+    at = site.at.take(traced.which)
+    picture.reshape(-1)[at] = gather_luma(patches, traced)
+    there = np.zeros(site.hole.size, np.uint8)
+    there[at] = 1
+    ring = cv2.erode(there.reshape(site.hole.shape), np.ones((3, 3), np.uint8))  # gradients need neighbours
+    ring[site.hole] = 0
+    weight = ring.astype(np.float32)
+    off = guess - picture
+    low, _ = spread([off * weight], weight, smoothness)
+    off -= site.enlarge(low[0])
+    typical = float(np.sqrt(np.vdot(off * weight, off) / max(1.0, float(weight.sum()))))
+    weight /= 1 + (off * np.float32(1 / (2 * typical + 1))) ** 2
+    gx = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8))
+    gy = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8))
+    wx, wy = weight * gx, weight * gy
+    (a, b, c, e, f), _ = spread([wx * gx, wx * gy, wy * gy, wx * off, wy * off], weight, smoothness)
+    a, c = a + np.float32(tuning.ALIGN_RIDGE), c + np.float32(tuning.ALIGN_RIDGE)
+    most = tuning.ALIGN_MOST
+    scale = 1 / (a * c - b * b)
+    moves = (c * e - b * f) * scale, (a * f - b * e) * scale
+    right, down = (site.enlarge(np.asarray(np.clip(v, -most, most), np.float32)) for v in moves)
+    height, width = within
+    x = np.clip(traced.x + right.reshape(-1).take(at), 0, width - 1.01, dtype=np.float32)
+    y = np.clip(traced.y + down.reshape(-1).take(at), 0, height - 1.01, dtype=np.float32)
+    return traced._replace(x=x, y=y)
 
 
 def fuse(patch: Patch, number: int, patches: Mapping[int, Patch], chased: Iterable[Reached], guide: Guide) -> Floats:
@@ -78,79 +157,67 @@ def fuse(patch: Patch, number: int, patches: Mapping[int, Patch], chased: Iterab
         chased: where its pixels are seen, before and after.
         guide: gives the spatial guess.
     """
-    guess = patch.guess(guide)
-    found = [c for c in (candidate(patch, number, guess, patches, r) for r in chased) if c is not None]
-    x0, y0 = patch.span[:2]
-    ys, xs = patch.ys[patch.inside] - y0, patch.xs[patch.inside] - x0
-    weights = _spatial_weight(patch, guess)[ys, xs]
-    total = guess[ys, xs] * weights[:, None]
-    apart = _apart(patch, found)
+    site = Site(patch, guide)
+    found = [c for c in (candidate(site, number, patches, r) for r in chased) if c is not None]
+    inside = np.flatnonzero(site.inside)
+    at = site.at.take(inside)
+    weights = _spatial_weight(site).reshape(-1).take(at)
+    totals = np.stack([plane.reshape(-1).take(at) * weights for plane in site.planes])
+    apart = _apart(site, found)
     for one in found:
-        weight = _temporal_weight(patch, one, apart)
-        total += one.values[patch.inside] * weight[:, None]
-        weights = weights + weight
-    guess[ys, xs] = total / weights[:, None]
-    return guess
+        weight = _temporal_weight(site, one, apart, inside)
+        totals += one.values.take(inside, axis=1) * weight
+        weights += weight
+    for total, plane in zip(totals, site.planes, strict=True):
+        plane.reshape(-1)[at] = total / weights
+    return np.asarray(cv2.merge(site.planes))
 
 
-def _spatial_weight(patch: Patch, guess: Floats) -> Floats:
+def _spatial_weight(site: Site) -> Floats:
     """h×w: by how much known pixels differ from each other a few pixels apart, and how deep a pixel lies."""
-    x0, y0, x1, y1 = patch.span
-    h, w = y1 - y0, x1 - x0
-    hole = patch.hole[y0:y1, x0:x1]
-    known = (~hole).astype(np.float32)
+    known = (~site.hole).astype(np.float32)
+    luma = site.planes[0]
     step = tuning.SPATIAL_STEP
-    differ, pairs = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    differ, pairs = np.zeros_like(luma), np.zeros_like(luma)
     for a, b in ((np.s_[step:], np.s_[:-step]), (np.s_[:, step:], np.s_[:, :-step])):
         both = known[a] * known[b]
-        differ[a] += _energy(guess[a] - guess[b]) * both
+        differ[a] += (luma[a] - luma[b]) ** 2 * both
         pairs[a] += both
-    luma = guess[..., 0] * known
-    sums, _ = spread(
-        np.dstack([differ, pairs, luma, luma * guess[..., 0], known]), np.ones_like(known), sigma(patch.hole.shape[0])
+    masked = luma * known
+    differ, pairs, first, second, share = (
+        smooth(plane, site.sigma) for plane in (differ, pairs, masked, masked * luma, known)
     )
-    known_share = np.maximum(sums[..., 4], 1e-3)
-    variance = np.maximum(sums[..., 3] / known_share - (sums[..., 2] / known_share) ** 2, 0)
-    texture = sums[..., 0] / np.maximum(sums[..., 1], 1e-3)
+    share = np.maximum(share, 1e-3)
+    variance = np.maximum(second / share - (first / share) ** 2, 0)
+    texture = differ / np.maximum(3 * pairs, 1e-3)
     scale, by_texture, by_variance, by_depth = tuning.SPATIAL_ERROR
     error = scale * (1 + texture) ** by_texture * (1 + variance) ** by_variance
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)
+    depth = cv2.distanceTransform(site.hole.view(np.uint8), cv2.DIST_L2, 3)
     power = tuning.WEIGHT_POWER
-    weight = enlarge(np.asarray(error**-power, np.float32), w, h)
-    return np.asarray(weight * np.maximum(depth, 1) ** (-power * by_depth), np.float32)
+    weight = site.enlarge(np.asarray(error**-power, np.float32))
+    return np.asarray(weight * np.maximum(depth, 1) ** np.float32(-power * by_depth), np.float32)
 
 
-def _apart(patch: Patch, found: list[Candidate]) -> Floats | None:
+def _apart(site: Site, found: list[Candidate]) -> Floats | None:
     """How far both directions lie apart, squared, at a quarter of the span's size; -1 where only one shows anything."""
     if len(found) < 2:
         return None
-    x0, y0, x1, y1 = patch.span
     before, after = found
-    both = before.has & after.has & patch.inside
-    ys, xs = patch.ys[both] - y0, patch.xs[both] - x0
-    there, squared = np.zeros((2, y1 - y0, x1 - x0), np.float32)
-    there[ys, xs] = 1
-    squared[ys, xs] = _energy(before.values[both] - after.values[both])
-    apart, support = spread(squared, there, tuning.APART_SIGMA)
+    both = np.flatnonzero(before.has & after.has & site.inside)
+    squared = sum((a.take(both) - b.take(both)) ** 2 for a, b in zip(before.values, after.values, strict=True))
+    (apart,), support = spread([site.plane(both, squared * _THIRD)], site.plane(both, 1), tuning.APART_SIGMA)
     apart[support < 0.01] = -1
     return apart
 
 
-def _temporal_weight(patch: Patch, one: Candidate, apart: Floats | None) -> Floats:
+def _temporal_weight(site: Site, one: Candidate, apart: Floats | None, inside: NDArray[np.intp]) -> Floats:
     """One weight for each pixel inside the hole."""
-    x0, y0, x1, y1 = patch.span
     by_ring, by_apart, by_age = tuning.TEMPORAL_ERROR
     both = 2 * one.doubt if apart is None else np.where(apart < 0, 2 * one.doubt, apart)
     error = (1 + one.doubt) ** by_ring * (1 + both) ** by_apart
     power = tuning.WEIGHT_POWER
     weight = np.asarray(error**-power, np.float32)
     weight[one.doubt >= tuning.UNCHECKED] = 0
-    inside = patch.inside
-    full = enlarge(weight, x1 - x0, y1 - y0)[patch.ys[inside] - y0, patch.xs[inside] - x0]
-    aged = (1.0 + one.age[inside]) ** (-power * by_age)
-    return np.asarray(full * aged * one.has[inside], np.float32)
-
-
-def _energy(values: Floats) -> Floats:
-    """Mean square over the channels; einsum makes no copies and is four times as fast as mean."""
-    return np.asarray(np.einsum("...k,...k->...", values, values) / values.shape[-1], np.float32)
+    ages = one.age.take(inside)
+    aged = (1.0 + np.arange(ages.max(initial=0) + 1, dtype=np.float32)) ** np.float32(-power * by_age)
+    return np.asarray(site.look(site.enlarge(weight), inside) * aged.take(ages) * one.has.take(inside), np.float32)

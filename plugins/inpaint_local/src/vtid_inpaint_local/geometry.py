@@ -53,10 +53,10 @@ def within(part: Box, whole: Box) -> tuple[slice, slice]:
     return slice(part[1] - whole[1], part[3] - whole[1]), slice(part[0] - whole[0], part[2] - whole[0])
 
 
-def even(box: Box, width: int, height: int) -> Box:
-    """The box on even pixels, so that no chroma sample lies half in it."""
-    x1, y1 = box[2] + box[2] % 2, box[3] + box[3] % 2
-    return box[0] - box[0] % 2, box[1] - box[1] % 2, min(x1, width), min(y1, height)
+def aligned(box: Box, step: int, width: int, height: int) -> Box:
+    """The box grown to multiples of so many pixels, cut at the picture's edges."""
+    x1, y1 = -(-box[2] // step) * step, -(-box[3] // step) * step
+    return box[0] // step * step, box[1] // step * step, min(x1, width), min(y1, height)
 
 
 def text_height(box: Box) -> int:

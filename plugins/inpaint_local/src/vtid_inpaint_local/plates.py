@@ -14,9 +14,10 @@ from . import tuning
 from .arrays import Floats, Mask, Pixels, eight_bits
 from .events import Event, Veil
 from .fill import Filler, Mapper
-from .geometry import area, even, grow, meet, shift, union
+from .geometry import aligned, area, grow, meet, shift, union
 from .painter import Guide, classical
 from .patch import Patch
+from .spatial import SHRUNK
 from .veil import rim
 from .zones import Zones
 
@@ -39,7 +40,7 @@ class Plate:
         self.last = max(e.end for e in events)
         share = max(tuning.CROP_PAD[0], tuning.CROP_PAD[1] * height)
         hole = union([e.reach for e in events])
-        self.box: Box = even(grow(hole, share, share, width, height), width, height)
+        self.box: Box = aligned(grow(hole, share, share, width, height), 2 * SHRUNK, width, height)
         self._filler = Filler(cuts, guide)
         self._patches: dict[int, Patch] = {}
 
@@ -65,7 +66,7 @@ class Plate:
         """What is painted of one patch: the filled pixels of its span, or the masked part of the crop as it is."""
         if pixels is None:
             x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
-            at = even((x, y, x + w, y + h), mask.shape[1], mask.shape[0])
+            at = aligned((x, y, x + w, y + h), 2, mask.shape[1], mask.shape[0])
             part = np.s_[at[1] : at[3], at[0] : at[2]]
             values = eight_bits(patch.pixels[part])
             return Filled(number, shift(at, self.box[0], self.box[1]), values, mask[part])
