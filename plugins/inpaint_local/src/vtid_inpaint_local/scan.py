@@ -99,7 +99,8 @@ class Scan:
         self._last_look = number
         shown_w, shown_h = self._turn.shown
         picture = self._picture(frame)
-        rough = self._find(picture)
+        whole = (self.found.looks - 1) % tuning.DETECT_EVERY == 0
+        rough = self._find(picture if whole else _smaller(picture, tuning.DETECT_SMALL))
         fresh: list[Found] = []
         for track in self._tracks:
             track.looks += track.there
@@ -321,6 +322,15 @@ class Scan:
             box = zone.box
             if inside.size and box[2] > box[0] and box[3] > box[1]:
                 self.found.events.append(erasure(box, int(inside[0]), int(inside[-1]) + 1))
+
+
+def _smaller(picture: Pixels, longer: int) -> Pixels:
+    """A picture whose longer side is at most so many pixels."""
+    h, w = picture.shape[:2]
+    scale = longer / max(h, w)
+    if scale >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, (round(w * scale), round(h * scale)), interpolation=cv2.INTER_AREA))
 
 
 def _clip(box: Iterable[float], width: int, height: int) -> Box:
