@@ -12,6 +12,7 @@ import pytest
 
 from vtid.sdk import Coordinates, Region, RegionType
 from vtid_inpaint_local import tuning
+from vtid_inpaint_local.arrays import median
 from vtid_inpaint_local.composite import Composite
 from vtid_inpaint_local.events import Event, Findings, erasure
 from vtid_inpaint_local.fill import Filler
@@ -371,3 +372,10 @@ def test_of_a_text_found_twice_the_longer_stays():
     again = event(65, 100, (384, 636, 883, 697))
     part = event(45, 100, (391, 638, 600, 695))
     assert merge([again, part, whole]) == [whole]
+
+
+@pytest.mark.parametrize("count", [*range(1, 20), 60])
+def test_the_median_of_pictures(count):
+    stack = np.random.default_rng(count).integers(0, 256, (count, 3, 5), np.uint8)
+    assert np.array_equal(median(stack), np.sort(stack, 0)[(count - 1) // 2])
+    assert np.allclose(median(stack.astype(np.float32)), np.median(stack, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,3 +21,34 @@ def eight_bits(pixels: Pixels) -> Floats:
     """Values on the 8-bit scale, of pixels that are kept in 8 bits, or in 16 of which 8 are fraction."""
     values = pixels.astype(np.float32)
     return values / np.float32(256) if pixels.dtype == np.uint16 else values
+
+
+def median(stack: NDArray[Any]) -> NDArray[Any]:
+    """The median over the first axis, in the numbers' own type; of whole numbers, the lower of the two middle ones.
+
+    Whole pictures are compared and exchanged along Batcher's network (Sorting networks and their applications, 1968),
+    which a processor does for many pixels at a time: `numpy.median` takes a hundred times as long for 8-bit crops.
+    """
+    planes = list(stack)
+    for low, high in _exchanges(len(planes)):
+        a, b = planes[low], planes[high]
+        planes[low], planes[high] = np.minimum(a, b), np.maximum(a, b)
+    lower, upper = planes[(len(planes) - 1) // 2], planes[len(planes) // 2]
+    return np.asarray(lower if lower is upper or stack.dtype.kind in "iu" else (lower + upper) / 2)
+
+
+@lru_cache(maxsize=64)
+def _exchanges(count: int) -> tuple[tuple[int, int], ...]:
+    """Pairs to be put in order, one after the other, to sort so many."""
+    out = []
+    half = 1 << max(0, (count - 1).bit_length() - 1)
+    width = half
+    while width:
+        reach, step, distance = half, 0, width
+        while True:
+            out += [(i, i + distance) for i in range(count - distance) if i & width == step]
+            if reach == width:
+                break
+            distance, reach, step = reach - width, reach // 2, width
+        width //= 2
+    return tuple(out)

@@ -18,7 +18,7 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels
+from .arrays import Floats, Mask, Pixels, median
 from .events import Event, Veil
 from .geometry import cover, meet, shift, text_height
 from .mask import widen
@@ -271,8 +271,8 @@ def _veil(box: Box, event: Event, style: Fit) -> Veil:
 
 def shade(samples: Sequence[Pixels]) -> bytes:
     """The median luma of an event's crops in 32 levels, deflated: what its letters can be told by later."""
-    middle = np.median(np.stack([s[..., 0] for s in samples]), 0)
-    return zlib.compress((middle.astype(np.uint8) >> 3).tobytes(), 1)
+    middle = median(np.stack([s[..., 0] for s in samples]))
+    return zlib.compress((middle >> 3).tobytes(), 1)
 
 
 def _letters(packed: bytes, event: Event, veil: Veil) -> Mask:

@@ -23,7 +23,7 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels
+from .arrays import Floats, Mask, Pixels, median
 from .geometry import text_height
 from .presence import high
 from .skirt import Around, changed, outline, shadow
@@ -42,8 +42,8 @@ class Still(NamedTuple):
 def still(samples: Sequence[Pixels]) -> Still:
     """Median and deviation over time."""
     stack = np.stack(samples)
-    middle = np.median(stack, 0).astype(np.uint8)
-    wander = np.median(np.abs(stack.astype(np.int16) - middle).max(3), 0)
+    middle = median(stack)
+    wander = median(np.stack([cv2.absdiff(one, middle).max(2) for one in stack]))
     return Still(middle, wander.astype(np.float32))
 
 

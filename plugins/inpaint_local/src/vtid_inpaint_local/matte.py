@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tuning
-from .arrays import Floats, Mask
+from .arrays import Floats, Mask, median
 
 Indices = NDArray[np.intp]
 _SQUARE = np.ones((3, 3), np.uint8)
@@ -51,13 +51,13 @@ def steps(distance: Floats, apart: int) -> Steps:
         apart: 1 shows thin strokes; 3 reaches across soft edges and halved chroma.
     """
     logs = np.log(distance + np.float32(tuning.MARK_NOISE))
-    right, down = (np.median(_differences(logs, axis, apart), 0) for axis in (2, 1))
+    right, down = (median(_differences(logs, axis, apart)) for axis in (2, 1))
     right[:, -1], down[-1] = 0, 0
     inner = np.s_[2:-2, 2:-2]
     channels = distance.shape[3]
     scene = np.concatenate([right[inner].reshape(-1, channels), down[inner].reshape(-1, channels)])
     precision = np.linalg.inv(scatter(scene)).astype(np.float32)
-    return Steps(right, down, np.median(distance, 0), apart, precision)
+    return Steps(right, down, median(distance), apart, precision)
 
 
 def _differences(values: Floats, axis: int, apart: int) -> Floats:
@@ -253,7 +253,7 @@ def soften(luma: Floats, inside: Mask, alpha: float) -> Floats:
         alpha: of its plateau.
     """
     logs = np.log(luma + np.float32(tuning.MARK_NOISE_LUMA))
-    right, down = (np.median(_differences(logs, axis, 1), 0) for axis in (2, 1))
+    right, down = (median(_differences(logs, axis, 1)) for axis in (2, 1))
     right[:, -1], down[-1] = 0, 0
     grown, full = inside.astype(np.uint8), float(np.log(1 - alpha))
     near, far = (cv2.dilate(grown, np.ones((side, side), np.uint8)) > 0 for side in (9, 25))

@@ -19,7 +19,7 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import bounds
-from .arrays import Floats, Mask, Pixels, Plane
+from .arrays import Floats, Mask, Pixels, Plane, median
 from .events import Evidence, Trace
 from .geometry import text_height
 from .presence import high, strokes
@@ -43,7 +43,7 @@ def evidence(
         edge_box: of the text within those crops, which may be wider; the same box where None.
     """
     lumas = np.stack([np.asarray(s[..., 0], np.float32) for s in samples])
-    letters = _letters(np.median(lumas, 0), box)
+    letters = _letters(median(lumas), box)
     return Evidence(
         moves_behind=_moves_behind(lumas, letters, text_height(box)),
         displaced=_displaced(lumas, box),
@@ -91,7 +91,7 @@ def _displaced(lumas: Floats, box: Box) -> float:
     if x1 - x0 < 4 or y1 - y0 < 4:
         return 0.0
     size = text_height(box)
-    pattern = high(np.median(lumas, 0), size)[y0:y1, x0:x1]
+    pattern = high(median(lumas), size)[y0:y1, x0:x1]
     seen = beside = 0
     for luma in lumas:
         likeness, at = _best(high(luma, size)[y0 - reach : y1 + reach, x0 - reach : x1 + reach], pattern)

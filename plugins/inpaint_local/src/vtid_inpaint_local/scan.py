@@ -10,7 +10,7 @@ import numpy as np
 from vtid.sdk import Box, Frame
 
 from . import tuning
-from .arrays import Pixels
+from .arrays import Pixels, median
 from .caption import Panel, panel, settle, shade
 from .detect import Detector, Found, boxes_of, look_closely, plausible
 from .events import Event, Findings, Veil, erasure
@@ -218,7 +218,7 @@ class Scan:
         strong = track.strong
         every = -(-len(strong) // tuning.SAMPLES[0])
         samples = track.over(track.wide, strong[::every])
-        middle = np.median(np.stack(samples), 0).astype(np.uint8)
+        middle = median(np.stack(samples))
         if not self._is_text(track, event, middle):
             self.found.doubtful += 1
             return
