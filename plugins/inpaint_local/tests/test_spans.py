@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from vtid.media import PyAVMedia
 from vtid.media.synth import draw_clip
+from vtid.sdk import StepError
 from vtid_inpaint_local import spans
 from vtid_inpaint_local.ahead import ahead
 from vtid_inpaint_local.events import Findings, erasure
@@ -107,3 +109,18 @@ def test_working_ahead_gives_the_same_and_ends_with_whoever_asked():
     assert next(some) == 1
     with pytest.raises(ValueError, match="here"):
         next(some)
+
+
+class Deadly(PyAVMedia):
+    """Ends the process that renders with it."""
+
+    def render(self, *_given, **_named):
+        os._exit(9)
+
+
+def test_a_process_that_dies_is_told_of(film, tmp_path):
+    job = planned(PyAVMedia(), film, tmp_path)
+    job.media = Deadly()
+    with pytest.raises(StepError, match="died, most likely for want of memory"):
+        render(job, tmp_path / "parts", 2)
+    assert not multiprocessing.active_children()
