@@ -16,6 +16,8 @@ AWAY_PX = 8
 """How far outside the boxes everything has to stay as it was."""
 CHANGED = 8.0
 """Grey levels by which a mean over 9 × 9 pixels differs where something was touched: a re-encode stays under it."""
+JPEG = 92
+"""Quality of the JPEG that says how often the detector changes its mind over coding alone."""
 SAMPLES = 8
 """Frames of a clip in which a detector looks for text that was left."""
 
@@ -36,6 +38,8 @@ class Quality(NamedTuple):
     """Share of sampled boxes in which a detector still sees text, of those that are free of it in the clean film."""
     collateral: float
     """Pixels away from the boxes that changed, per million."""
+    chance: float = 0.0
+    """The `residual` of the clean film itself after a good JPEG: what the measure says where no text is left."""
 
 
 class Meter:
@@ -57,7 +61,7 @@ class Meter:
         self._ssim = _Mean()
         self._flicker = _Mean()
         self._collateral = _Mean()
-        self._seen = self._left = 0
+        self._seen = self._left = self._chance = 0
         self._before: tuple[Floats, Bools] | None = None
 
     def add(self, number: int, clean: Picture, out: Picture, given: Picture | None = None) -> None:
@@ -81,10 +85,12 @@ class Meter:
                 self._flicker.add(np.abs(change - self._before[0])[both])
         self._before = change, region
         if self._find is not None and number in self._sampled:
+            coded = _as_jpeg(clean)
             for box in self._truth.boxes(number):
                 if not has_text(self._find, clean, box):
                     self._seen += 1
                     self._left += has_text(self._find, out, box)
+                    self._chance += has_text(self._find, coded, box)
         if given is not None:
             moved = np.abs(cv2.blur(out.astype(np.float32) - given, (9, 9)))
             blue, green, red = cv2.split(moved)  # NumPy's max of three takes ten times as long
@@ -99,7 +105,13 @@ class Meter:
             flicker=self._flicker.value,
             residual=self._left / self._seen if self._seen else 0.0,
             collateral=1e6 * self._collateral.value,
+            chance=self._chance / self._seen if self._seen else 0.0,
         )
+
+
+def _as_jpeg(picture: Picture) -> Picture:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 class _Mean:

@@ -40,7 +40,9 @@ def bars(rows: Sequence[Row], speed: Speed | None, failed: int = 0) -> Iterator[
     yield from _by_kind(rows)
     if rows:
         residual = 100 * float(np.mean(_of(rows, lambda row: row.ours.residual)))
-        yield Bar("residual text, mean, %", "≤ 0.5", f"{residual:.2f}", residual <= 0.5)
+        chance = 100 * float(np.mean(_of(rows, lambda row: row.ours.chance)))
+        what = f"residual text, mean, % (of the clean film itself, coded as JPEG: {chance:.2f})"
+        yield Bar(what, "≤ 0.5", f"{residual:.2f}", residual <= 0.5)
         collateral = _of(rows, lambda row: row.ours.collateral)
         middle, worst = float(np.median(collateral)), float(collateral.max())
         yield Bar(
