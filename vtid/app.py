@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from vtid import __version__, pipelines, plugins
+from vtid.accounts import Accounts, Seal
 from vtid.config import Config
 from vtid.db import Database, Jobs, Work, migrate
 from vtid.engine.bridge import Bridge
@@ -68,6 +69,8 @@ class App:
         self.database = Database(config.database_url)
         migrate(self.database.url)
         self.jobs = Jobs(self.database)
+        self.accounts = Accounts(self.database, config, secret)
+        self.seal = Seal(secret, "answers to repeated requests")
         self.storage = LocalStorage(
             data / "files",
             secret=secret,
@@ -79,7 +82,15 @@ class App:
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
         self.intake = Intake(
-            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe", self.models
+            self.jobs,
+            self.storage,
+            self.pipelines,
+            self.plugins,
+            self.prober,
+            self.ring,
+            data / "probe",
+            self.models,
+            self.accounts,
         )
 
     def ring(self, job_id: str) -> None:
@@ -104,6 +115,7 @@ class App:
             config.limits.progress_per_second,
             config.workers.max_lost,
             frozenset(config.workers.labels),
+            config.credits.per_second,
         )
         stepper = Stepper(
             work,
@@ -126,7 +138,8 @@ class App:
     def work(self) -> Work:
         """A fresh worker's view of the database."""
         worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        return Work(self.database, worker_id, self.config.workers.lease_seconds)
+        lease_s = self.config.workers.lease_seconds
+        return Work(self.database, worker_id, lease_s, at_once=lambda tier: self.config.tier(tier).concurrent_jobs)
 
     def worker(self, bridge: Bridge) -> Worker:
         """A worker on the queue."""
