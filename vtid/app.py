@@ -17,7 +17,7 @@ from msgspec import Struct
 from vtid import __version__, pipelines, plugins
 from vtid.accounts import Accounts, Seal
 from vtid.config import Config
-from vtid.db import Database, Jobs, Work, migrate
+from vtid.db import Database, Jobs, Repeats, Work, migrate
 from vtid.engine.bridge import Bridge
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
@@ -70,6 +70,7 @@ class App:
         migrate(self.database.url)
         self.jobs = Jobs(self.database)
         self.accounts = Accounts(self.database, config, secret)
+        self.repeats = Repeats(self.database)
         self.seal = Seal(secret, "answers to repeated requests")
         self.storage = LocalStorage(
             data / "files",

@@ -23,8 +23,13 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("daemon")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("daemon") / "data"
+
+
+@pytest.fixture(scope="module")
+def url(data: Path) -> Iterator[str]:
+    folder = data.parent
     (folder / "pipes").mkdir()
     for name, text in PIPELINES.items():
         (folder / "pipes" / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
@@ -45,8 +50,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def at(url: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTID_URL", url)
+    monkeypatch.setenv("VTID_DATA_PATH", str(data))  # where the key of this machine is
 
 
 def status(vtid, job_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vtid.domain.account import credits_for
 from vtid.domain.artifact import Artifact, Video
@@ -12,20 +12,21 @@ from vtid.domain.pipeline import Pipeline
 from vtid.domain.step import StepSpec
 
 
-def estimate(
-    pipeline: Pipeline, specs: Mapping[str, StepSpec], infos: Mapping[str, MediaInfo], per_second: float
-) -> int:
-    """Credits that a job will probably cost: its output is taken to be as long as its longest video.
+def estimate(pipeline: Pipeline, specs: Mapping[str, StepSpec], seconds: float, per_second: float) -> int:
+    """Credits that a job will probably cost: its output is taken to be as long as its source.
 
     Args:
         pipeline: of the job.
         specs: of the steps that there are.
-        infos: source to what is known of it.
+        seconds: of its longest video.
         per_second: of output.
     """
-    if not gives_video(pipeline, specs):
-        return 0
-    return credits_for(max((i.duration_s for i in infos.values() if i.video), default=0.0), per_second)
+    return credits_for(seconds, per_second) if gives_video(pipeline, specs) else 0
+
+
+def longest(infos: Iterable[MediaInfo | None]) -> float:
+    """Seconds of the longest video among files."""
+    return max((i.duration_s for i in infos if i and i.video), default=0.0)
 
 
 def gives_video(pipeline: Pipeline, specs: Mapping[str, StepSpec]) -> bool:

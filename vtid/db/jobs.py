@@ -17,11 +17,7 @@ from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job
 from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
-from vtid.errors import Conflict, InvalidInput, NotFound
-
-IDEMPOTENCY_KEPT_S = 7 * 24 * 3600
-RESERVED_S = 600.0
-"""A key with no job after this long was reserved by a daemon that died; taking a request in takes seconds."""
+from vtid.errors import Conflict, NotFound
 
 
 class NewJob(Struct, frozen=True):
@@ -75,49 +71,6 @@ class Jobs:
             if job.metered:
                 await reserve(c, job.user_id, job.id, job.estimated_credits or 0, now)
         return msgspec.structs.replace(job, created_at=now, updated_at=now, event_seq=1)
-
-    async def reserve(self, user_id: str, key: str, request_hash: str) -> str | None:
-        """Reserve an idempotency key.
-
-        Returns:
-            None when the caller is the first and must go on (and `forget` the key if it fails), or the id of the job
-            that the first request made.
-
-        Raises:
-            InvalidInput: the key was used for another request.
-            Conflict: the first request is still on its way.
-        """
-        now = self._clock()
-        async with self._db.write() as c:
-            abandoned = and_(idempotency.c.job_id.is_(None), idempotency.c.created_at < now - RESERVED_S)
-            expired = idempotency.c.created_at < now - IDEMPOTENCY_KEPT_S
-            await c.execute(delete(idempotency).where(or_(expired, abandoned)))
-            row = (
-                (await c.execute(select(idempotency).where(idempotency.c.user_id == user_id, idempotency.c.key == key)))
-                .mappings()
-                .one_or_none()
-            )
-            if row is None:
-                await c.execute(
-                    insert(idempotency).values(user_id=user_id, key=key, request_hash=request_hash, created_at=now)
-                )
-                return None
-        if row["request_hash"] != request_hash:
-            raise InvalidInput("This Idempotency-Key was used for another request; take a new one.")
-        if row["job_id"] is None:
-            raise Conflict(
-                "The first request with this Idempotency-Key is still being taken in; try again in a moment."
-            )
-        return str(row["job_id"])
-
-    async def forget(self, user_id: str, key: str) -> None:
-        """Free a key whose request failed."""
-        async with self._db.write() as c:
-            await c.execute(
-                delete(idempotency).where(
-                    idempotency.c.user_id == user_id, idempotency.c.key == key, idempotency.c.job_id.is_(None)
-                )
-            )
 
     # --- out
 

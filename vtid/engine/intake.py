@@ -76,9 +76,9 @@ class Intake:
         self.models = models
         self.accounts = accounts
 
-    def estimate(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> int:
-        """Credits that a job of a pipeline will probably cost, given what is known of its sources."""
-        return pricing.estimate(pipeline, self.plugins.specs, infos, self.accounts.config.credits.per_second)
+    def estimate(self, pipeline: Pipeline, seconds: float) -> int:
+        """Credits that a job of a pipeline will probably cost, given the length of its longest video."""
+        return pricing.estimate(pipeline, self.plugins.specs, seconds, self.accounts.config.credits.per_second)
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -125,7 +125,7 @@ class Draft:
         params: Mapping[str, Any],
         display_name: str | None = None,
         idempotency_key: str | None = None,
-        estimate: int | None = None,
+        seconds: float | None = None,
     ) -> Job:
         """Check everything, store the job, hold back what it will cost, ring the queue.
 
@@ -134,7 +134,7 @@ class Draft:
             params: of the job.
             display_name: for people.
             idempotency_key: that was reserved for this job.
-            estimate: its credits, from whoever knows better than the length of its video does.
+            seconds: of its output, where that is known to differ from its longest video.
 
         Raises:
             NotFound, PipelineError, Unavailable: about the pipeline.
@@ -158,7 +158,9 @@ class Draft:
             inputs={name: a.id for name, a in assets.items()},
             original_filename=first.filename if first else pipeline,
             display_name=display_name,
-            estimated_credits=self._intake.estimate(frozen, infos) if estimate is None else estimate,
+            estimated_credits=self._intake.estimate(
+                frozen, pricing.longest(infos.values()) if seconds is None else seconds
+            ),
             metered=await self._intake.accounts.is_metered(self.user_id),
         )
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
