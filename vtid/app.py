@@ -8,14 +8,15 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from msgspec import Struct
 
 from vtid import __version__, pipelines, plugins
-from vtid.accounts import Accounts, Seal
+from vtid.accounts import Accounts, Seal, prepare
 from vtid.config import Config
 from vtid.db import Database, Jobs, Repeats, Work, migrate
 from vtid.engine.bridge import Bridge
@@ -59,11 +60,7 @@ class App:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
-        secret = _secret(data / "secret.key")
+        secret = _secret(data)
         self.plugins = plugins.load(config)
         self.pipelines = pipelines.load(config.pipelines.dirs, self.plugins)
         self.database = Database(config.database_url)
@@ -208,8 +205,13 @@ def _ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
 
 
-def _secret(path: Path) -> bytes:
-    """The key that signs URLs and queue messages: made once, readable by its owner alone."""
+def _secret(data: Path) -> bytes:
+    """What signs URLs, tokens and queue messages: made once with the data folder, readable by its owner alone."""
+    path = data / "secret.key"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
     if not path.exists():
         staged = path.with_suffix(f".{uuid.uuid4().hex}")
         staged.touch(mode=0o600)
@@ -221,6 +223,20 @@ def _secret(path: Path) -> bytes:
         finally:
             staged.unlink()
     return path.read_bytes()
+
+
+@asynccontextmanager
+async def accounts_of(config: Config) -> AsyncIterator[Accounts]:
+    """The accounts alone, for who needs nothing else; the first admin is there afterwards."""
+    secret = _secret(Path(config.data.path))
+    database = Database(config.database_url)
+    migrate(database.url)
+    try:
+        accounts = Accounts(database, config, secret)
+        await prepare(accounts, Path(config.data.path))
+        yield accounts
+    finally:
+        await database.close()
 
 
 def build(config: Config, ring: Callable[[str], None] | None = None) -> App:
