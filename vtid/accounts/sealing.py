@@ -23,7 +23,8 @@ class Seal:
     """
 
     def __init__(self, secret: bytes, purpose: str) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived(secret, purpose)))
+        self._key = derived(secret, purpose)
+        self._fernet = Fernet(base64.urlsafe_b64encode(self._key))
 
     def close(self, content: bytes) -> bytes:
         """What may be stored."""
@@ -35,3 +36,7 @@ class Seal:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
+
+    def mark(self, content: str) -> str:
+        """What is the same for the same content, and helps nobody to guess it: it may hold a password."""
+        return derived(self._key, content).hex()

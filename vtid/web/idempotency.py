@@ -89,7 +89,7 @@ async def once(
         content: its body, as it was read.
         make: does it. What it answers is kept sealed, since it may hold a secret that is told once.
     """
-    mark = digest(request, msgspec.json.encode(content, order="deterministic").decode())
+    mark = core.seal.mark(digest(request, msgspec.json.encode(content, order="deterministic").decode()))
     async with reserved(core, user_id, key, mark) as first:
         if first is not None:
             return _replayed(core, first)
