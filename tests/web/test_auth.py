@@ -123,6 +123,14 @@ def test_what_a_registration_must_have(anyone: httpx.Client) -> None:
         problem(anyone.post(f"{AUTH}/register", json={"email": text, "password": PASSWORD}), 400)
 
 
+def test_a_registration_that_is_sent_twice_is_one(anyone: httpx.Client) -> None:
+    body, key = {"email": new_email(), "password": PASSWORD}, {"Idempotency-Key": str(uuid.uuid4())}
+    first, second = (anyone.post(f"{AUTH}/register", json=body, headers=key) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    problem(anyone.post(f"{AUTH}/register", json=body | {"password": "another password"}, headers=key), 422)
+
+
 def test_refresh_tokens_rotate_and_a_replay_ends_the_login(anyone: httpx.Client) -> None:
     email = register(anyone)["email"]
     first, elsewhere = login(anyone, email), login(anyone, email)

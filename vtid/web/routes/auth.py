@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, get, post
+import msgspec
+from litestar import Request, Response, get, post
 
 from vtid.accounts.accounts import EMBEDDED_S
 from vtid.domain.account import Scope
@@ -23,10 +24,13 @@ from vtid.web.account_schemas import (
     user_view,
 )
 from vtid.web.given import Core, Door, Who
+from vtid.web.idempotency import IdempotencyKey, once
 
 TAGS = ["auth"]
 ROOT = "/api/v1/auth"
 AnyRequest = Request[Any, Any, Any]
+NOBODY = ""
+"""Whose `Idempotency-Key` it is that comes with a registration."""
 TOKENS = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "refresh_token": "Jr3…",
@@ -78,17 +82,24 @@ async def refresh(core: Core, request: AnyRequest) -> TokenView:
     tags=TAGS,
     summary="Register",
     operation_class=openapi.operation(body={"application/json": openapi.schema(RegisterJson)}),
-    responses={201: openapi.answer(UserView, USER, "The account"), **openapi.problems(403, 409, 413, 429, 503)},
+    responses={201: openapi.answer(UserView, USER, "The account"), **openapi.problems(403, 409, 413, 422, 429, 503)},
 )
-async def register(core: Core, gate: Door, request: AnyRequest) -> UserView:
+async def register(
+    core: Core, gate: Door, request: AnyRequest, idempotency_key: IdempotencyKey = None
+) -> Response[UserView]:
     """Make an account for oneself, where the operator allows it (`auth.registration`)."""
     given = await reading.body(request, RegisterJson)
     if not core.config.auth.registration:
         raise Forbidden("Registration is switched off here.", suggestion="Ask an admin for an account.")
     await gate.count_login(request)
-    accounts = core.accounts
-    user = await accounts.create(given.email, tier=core.config.auth.registration_tier, password=given.password)
-    return user_view(user, accounts.tier_of(user), await accounts.ledger.balance(user.id))
+
+    async def make() -> Response[UserView]:
+        accounts, tier = core.accounts, core.config.auth.registration_tier
+        user = await accounts.create(given.email, tier=tier, password=given.password)
+        view = user_view(user, accounts.tier_of(user), await accounts.ledger.balance(user.id))
+        return Response(view, status_code=201)
+
+    return await once(core, request, NOBODY, idempotency_key, msgspec.to_builtins(given), make)
 
 
 @post(
