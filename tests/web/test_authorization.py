@@ -337,6 +337,15 @@ def test_a_revoked_key_ends_at_once(world: World) -> None:
         problem(client.get(ME), 401)
 
 
+@pytest.mark.parametrize("odd", ["%00", "%ff", "x" * 300, "a%0ab", "%F0%9F%8E%AC"])
+def test_odd_ids_are_not_there(world: World, odd: str) -> None:
+    for method, path in (("GET", f"{ADMIN}/users/{odd}"), ("DELETE", f"{ADMIN}/users/{odd}")):
+        problem(world.site.http.request(method, path), 404)
+    problem(world.site.http.patch(f"{ADMIN}/users/{odd}", json={"tier": "pro"}), 404)
+    problem(world.site.http.post(f"{ADMIN}/users/{odd}/credits", json={"amount": 1, "reason": "r"}), 404)
+    problem(world.site.http.delete(f"{ME}/api-keys/{odd}"), 404)
+
+
 @pytest.mark.parametrize("header", ["Basic YWRhOng=", "Bearer", "vtid_x", "Bearer a.b.c", "Bearer \x7f"])
 def test_odd_headers_let_nobody_in(world: World, header: str) -> None:
     with world.site.client(anonymous=True, headers={"Authorization": header}) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,7 +16,7 @@ from vtid.accounts.tokens import KEY_PREFIX, SHOWN, AccessTokens, hash_of, new_k
 from vtid.config import Config, Tier
 from vtid.db import Database, Kind, Ledger, Tokens, Users
 from vtid.domain.account import EVERY_SCOPE, USUAL_SCOPES, ApiKey, Principal, Role, Scope, User
-from vtid.errors import Forbidden, InvalidInput, NotFound, Problem, Unauthorized
+from vtid.errors import Forbidden, InvalidInput, NotFound, Problem, Unauthorized, VtidError
 
 REMEMBERED_S = 1.0
 """How long an answer to "who is this?" is believed without asking the database again: what is revoked in another
@@ -104,7 +105,8 @@ class Accounts:
         if found is None or not found[0].holds(self._clock()):
             raise Unauthorized("This key is not valid.")
         key, user = found
-        await self.users.touch_key(key)
+        with contextlib.suppress(VtidError):  # a full disk must not shut out who could make room
+            await self.users.touch_key(key)
         return Principal(user, frozenset(key.scopes), "key", key.id)
 
     async def _by_token(self, text: str) -> Principal:

@@ -85,20 +85,26 @@ class Gate:
         await self._count(connection, self._policy_of(connection, principal), f"user:{principal.user_id}")
         check(principal, demanded(connection, handler), admin=route.startswith(ADMIN_ROUTES) or _admin(handler))
 
-    async def who(self, token: str | None, headers: Mapping[str, str]) -> Principal:
-        """Who opens a connection that is no request of a route: Socket.IO, say.
+    async def who(self, token: str | None, headers: Mapping[str, str], *, looks: bool = False) -> Principal:
+        """Who shows these; for connections, also those that are no request of a route (Socket.IO).
 
         Args:
-            token: that came with it.
-            headers: of its handshake, names in lower case.
+            token: that came with it in any other way than in its headers.
+            headers: of the request or the handshake, names in lower case.
+            looks: whether it can change nothing; a connection that stays open can.
 
         Raises:
-            Unauthorized, Forbidden: as a request's gate does.
+            Unauthorized: nobody known.
+            Forbidden: a suspended account, or a login in a browser that a page of another site uses.
         """
-        shown = token or _bearer(headers)
-        if not shown:
-            raise Unauthorized("Nobody is logged in here.", suggestion=HOW)
-        return await self.accounts.principal(shown)
+        if shown := _bearer(headers) or token:
+            return await self.accounts.principal(shown)
+        if cookie := _cookie(headers):
+            # A browser sends it with whatever any page makes it send; only our own pages may change something.
+            if not looks and not self._guard.is_own_page(headers):
+                raise Forbidden("A login in a browser works for this daemon's own pages only.")
+            return await self.accounts.session(cookie)
+        raise Unauthorized("Nobody is logged in here.", suggestion=HOW)
 
     async def count_login(self, connection: Connection, email: str = "") -> None:
         """Count an attempt to log in: of an address, and on an account. Raises `RateLimited`."""
@@ -107,22 +113,14 @@ class Gate:
             await self._count(connection, self._policies.login, f"email:{email.strip().casefold()[:254]}")
 
     async def _principal(self, connection: Connection) -> Principal:
-        headers = connection.headers
-        if shown := _bearer(headers):
-            return await self.accounts.principal(shown)
-        websocket = connection.scope["type"] == ScopeType.WEBSOCKET
-        if websocket and (token := connection.query_params.get("token")):  # browsers send no headers with these
-            return await self.accounts.principal(str(token))
-        if cookie := connection.cookies.get(COOKIE):
-            # A browser sends it with whatever any page makes it send; only our own pages may change something.
-            unsafe = websocket or connection.scope.get("method") not in SAFE_METHODS
-            if unsafe and not self._guard.is_own_page(headers):
-                raise Forbidden("A login in a browser works for this daemon's own pages only.")
-            return await self.accounts.session(cookie)
-        raise Unauthorized("Nobody is logged in here.", suggestion=HOW)
+        if connection.scope["type"] == ScopeType.WEBSOCKET:  # browsers send no headers of ours with these
+            return await self.who(connection.query_params.get("token"), connection.headers)
+        return await self.who(None, connection.headers, looks=connection.scope.get("method") in SAFE_METHODS)
 
     def _open_policy(self, name: str | None) -> Policy | None:
-        return {"public": self._policies.public, "internal": self._policies.internal}.get(name or "")
+        policies = self._policies
+        known = {"public": policies.public, "internal": policies.internal, "websocket": policies.websocket}
+        return known[name] if name else None
 
     def _policy_of(self, connection: Connection, principal: Principal) -> Policy | None:
         tier = self.accounts.tier_of(principal.user)
@@ -167,6 +165,11 @@ def address(connection: Connection) -> str:
 
 def _admin(handler: BaseRouteHandler) -> bool:
     return handler.opt.get("role") is Role.ADMIN
+
+
+def _cookie(headers: Mapping[str, str]) -> str | None:
+    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), None) or None
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

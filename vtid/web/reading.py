@@ -163,6 +163,17 @@ def job_id(text: str) -> str:
         raise NotFound(f"There is no job {text}.") from None
 
 
+def plain_id(text: str) -> str:
+    """The id in a path of something whose ids are not all alike.
+
+    Raises:
+        NotFound: nothing can have it; PostgreSQL could not even be asked.
+    """
+    if len(text) > MOST_ID or not text.isprintable():
+        raise NotFound("There is nothing of this id.")
+    return text
+
+
 # --- pages
 
 

@@ -241,7 +241,7 @@ async def make_key(
 )
 async def revoke_key(core: Core, user_id: UserId, key_id: FromPath[str]) -> None:
     """End a key, at once."""
-    await core.accounts.revoke_key(key_id, user_id)
+    await core.accounts.revoke_key(reading.plain_id(key_id), user_id)
 
 
 @get(

@@ -144,7 +144,7 @@ async def make_user(
 )
 async def get_user(core: Core, account_id: FromPath[str]) -> UserView:
     """An account, by its id."""
-    return await whole(core, await core.accounts.users.get(account_id))
+    return await whole(core, await core.accounts.users.get(reading.plain_id(account_id)))
 
 
 @patch(
@@ -158,7 +158,7 @@ async def change_user(core: Core, request: AnyRequest, account_id: FromPath[str]
     """Another address, role or tier; `suspended` shuts somebody out at once, their jobs go on."""
     given = await reading.body(request, UserChangesJson)
     changes = msgspec.structs.asdict(given)
-    return await whole(core, await core.accounts.change(account_id, **changes))
+    return await whole(core, await core.accounts.change(reading.plain_id(account_id), **changes))
 
 
 @delete(
@@ -169,7 +169,7 @@ async def change_user(core: Core, request: AnyRequest, account_id: FromPath[str]
 )
 async def remove_user(core: Core, account_id: FromPath[str]) -> None:
     """Remove an account with its jobs and files. Jobs that have not ended stand in the way."""
-    await remove(core, account_id)
+    await remove(core, reading.plain_id(account_id))
 
 
 @get(
@@ -184,7 +184,7 @@ async def remove_user(core: Core, account_id: FromPath[str]) -> None:
 )
 async def credits_of(core: Core, request: AnyRequest, account_id: FromPath[str]) -> LedgerPage:
     """Every movement, newest first."""
-    user = await core.accounts.users.get(account_id)
+    user = await core.accounts.users.get(reading.plain_id(account_id))
     return await ledger_page(core, request, user.id)
 
 
@@ -207,7 +207,8 @@ async def grant(
     async def make() -> Response[MovementView]:
         reason = f"{given.reason} (by {who.user.email})"
         return Response(
-            movement_view(await core.accounts.ledger.grant(account_id, given.amount, reason)), status_code=201
+            movement_view(await core.accounts.ledger.grant(reading.plain_id(account_id), given.amount, reason)),
+            status_code=201,
         )
 
     return await once(core, request, who.user_id, idempotency_key, msgspec.to_builtins(given), make)
@@ -230,7 +231,7 @@ async def login_link(
     core: Core, request: AnyRequest, who: Who, account_id: FromPath[str], idempotency_key: IdempotencyKey = None
 ) -> Response[LinkView]:
     """A link that logs somebody in once and lets them choose a password: for a new account, or a forgotten password."""
-    user = await core.accounts.users.get(account_id)
+    user = await core.accounts.users.get(reading.plain_id(account_id))
 
     async def make() -> Response[LinkView]:
         token = await core.accounts.login_link(user.id)

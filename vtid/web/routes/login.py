@@ -103,10 +103,12 @@ async def _form(request: AnyRequest) -> dict[str, str]:
         if len(body) > MAX_FORM:
             raise TooLarge("This is no login form.")
     try:
-        fields = parse_qs(body.decode(), max_num_fields=10)
-    except ValueError as error:
-        raise InvalidInput("This is no login form.") from error
-    return {name: values[-1] for name, values in fields.items()}
+        fields = {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=10).items()}
+    except ValueError:
+        fields = {"": "\0"}
+    if any("\0" in value for value in fields.values()):  # PostgreSQL could not even be asked for it
+        raise InvalidInput("This is no login form.")
+    return fields
 
 
 handlers = (login_page, login, logout)
