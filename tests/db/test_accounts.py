@@ -430,3 +430,29 @@ def test_a_changed_account_ends_its_tokens(bank: Bank) -> None:
     bank.run(bank.users.change("ada", end_tokens=True, password_hash="x"))
     assert bank.run(bank.tokens.find("a" * 64, Kind.SESSION)) is None
     assert bank.run(bank.users.get("ada")).generation == before + 1
+
+
+def test_of_many_that_reserve_a_key_at_once_one_is_the_first(bank: Bank) -> None:
+    async def race() -> list[Any]:
+        tries = (bank.repeats.reserve("ada", "key", "h") for _ in range(8))
+        return await asyncio.gather(*tries, return_exceptions=True)
+
+    answers = bank.run(race())
+    assert answers.count(None) == 1
+    assert all(isinstance(a, Conflict) for a in answers if a is not None), answers
+
+
+def test_what_failed_is_told_without_its_values(bank: Bank) -> None:
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    from vtid.db.tables import users
+
+    async def twice() -> None:
+        row = {"id": "root", "email": "e", "email_key": "e", "role": "user", "tier": "t", "created_at": 0.0}
+        async with bank.database.write() as c:
+            await c.execute(insert(users).values(row | {"password_hash": "hush"}))
+
+    with pytest.raises(IntegrityError) as caught:
+        bank.run(twice())
+    assert "hush" not in str(caught.value)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from vtid.db.connect import Database
 from vtid.db.tables import idempotency
@@ -42,6 +43,22 @@ class Repeats:
             InvalidInput: the key was used for another request.
             Conflict: the first request is still on its way.
         """
+        try:
+            row = await self._first(user_id, key, request_hash)
+        except IntegrityError:  # on PostgreSQL two may find nothing and both go on: one of them is the first
+            row = await self._first(user_id, key, request_hash)
+        if row is None:
+            return None
+        if row["request_hash"] != request_hash:
+            raise InvalidInput("This Idempotency-Key was used for another request; take a new one.")
+        if row["job_id"] is None and row["answer"] is None:
+            raise Conflict(
+                "The first request with this Idempotency-Key is still being taken in; try again in a moment."
+            )
+        return Kept(row["job_id"], row["answer"])
+
+    async def _first(self, user_id: str, key: str, request_hash: str) -> RowMapping | None:
+        """What is known of the key; None where nothing was, and it is the caller's now."""
         now = self._clock()
         unanswered = and_(idempotency.c.job_id.is_(None), idempotency.c.answer.is_(None))
         abandoned = and_(unanswered, idempotency.c.created_at < now - RESERVED_S)
@@ -52,14 +69,7 @@ class Repeats:
             if row is None:
                 fresh = {"user_id": user_id, "key": key, "request_hash": request_hash, "created_at": now}
                 await c.execute(insert(idempotency).values(fresh))
-                return None
-        if row["request_hash"] != request_hash:
-            raise InvalidInput("This Idempotency-Key was used for another request; take a new one.")
-        if row["job_id"] is None and row["answer"] is None:
-            raise Conflict(
-                "The first request with this Idempotency-Key is still being taken in; try again in a moment."
-            )
-        return Kept(row["job_id"], row["answer"])
+            return row
 
     async def keep(self, user_id: str, key: str, answer: bytes) -> None:
         """Store what the first request was answered."""
