@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from vtid import errors
-from vtid.cli.local import load_config
+from vtid.cli.local import load_config, own_address
 from vtid.errors import Conflict, NotFound, Problem, Unavailable, VtidError
 
 API = "/api/v1/jobs"
@@ -61,10 +61,7 @@ def url_option(command: Any) -> Any:
 def connect(ctx: click.Context) -> Remote:
     """The daemon that this command is meant for; closed when the command ends."""
     url = ctx.find_root().obj.get("url") or os.environ.get("VTID_URL")
-    if not url:
-        server = load_config(ctx).server
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        url = f"http://{host}:{server.port}"
+    url = url or own_address(load_config(ctx))
     return ctx.with_resource(Remote(url, os.environ.get(KEY_NAME) or _local_key(ctx, url)))
 
 

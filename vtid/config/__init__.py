@@ -8,7 +8,7 @@ C library and by child processes, so that nothing is to be read here.
 A relative path is relative to the file that says it; from the environment or by default, to the working directory.
 """
 
-from vtid.config.loading import ENVIRONMENT_NAMES, LOOPBACK, PLUGIN_NAMES, load
+from vtid.config.loading import ENVIRONMENT_NAMES, LOOPBACK, PLUGIN_NAMES, load, weakness
 from vtid.config.masking import MASK, masked
 from vtid.config.sections import OWNER_TIER, SECTIONS, USUAL_TIERS, Config, RateLimits, Setting, Tier, describe
 
@@ -27,4 +27,5 @@ __all__ = [
     "describe",
     "load",
     "masked",
+    "weakness",
 ]

@@ -236,7 +236,7 @@ _WELL_KNOWN = re.compile(r"change.?(me|this|in)|your|super.?secret|example|defau
 """What stands in examples, and is in use because somebody copied one."""
 
 
-def _weakness(secret: str) -> str | None:
+def weakness(secret: str) -> str | None:
     """Why a stranger could guess a secret, or None."""
     if len(secret) < SHORTEST_SECRET:
         return f"has {len(secret)} characters and needs {SHORTEST_SECRET}"
@@ -248,9 +248,9 @@ def _weakness(secret: str) -> str | None:
 def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
     """Rules over values that types cannot say: the setting at fault, and why."""
     secret = config.auth.jwt_secret_key
-    if secret and config.server.host not in LOOPBACK and (weakness := _weakness(secret)):
+    if secret and config.server.host not in LOOPBACK and (weak := weakness(secret)):
         remedy = 'take a random one (openssl rand -hex 32), or "" for the one in the data folder'
-        yield "auth.jwt_secret_key", f"{weakness}, and {config.server.host} lets others in; {remedy}"
+        yield "auth.jwt_secret_key", f"{weak}, and {config.server.host} lets others in; {remedy}"
     if config.auth.registration_tier not in config.tiers.tables:
         hint = did_you_mean(config.auth.registration_tier, config.tiers.tables)
         known = f"; there are: {', '.join(config.tiers.tables)}"
