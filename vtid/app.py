@@ -209,7 +209,7 @@ def _secret(data: Path) -> bytes:
     """What signs URLs, tokens and queue messages: made once with the data folder, readable by its owner alone."""
     path = data / "secret.key"
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users of this machine have no business there
     except OSError as error:
         raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
     if not path.exists():

@@ -340,6 +340,25 @@ def test_the_last_admin_stays(bank: Bank) -> None:
     bank.run(bank.users.remove("root"))
 
 
+def test_two_admins_cannot_remove_each_other_at_once(bank: Bank) -> None:
+    bank.user("second", role=Role.ADMIN)
+
+    async def race() -> list[Any]:
+        each = (bank.users.change(name, role="user") for name in ("root", "second"))
+        return await asyncio.gather(*each, return_exceptions=True)
+
+    outcomes = bank.run(race())
+    assert sum(isinstance(o, Conflict) for o in outcomes) == 1, outcomes
+    assert [u.id for u in bank.run(bank.users.list(UserFilter(role="admin")))] != []
+
+
+def test_many_credits_fit(bank: Bank) -> None:
+    bank.user()
+    for _ in range(3):
+        bank.run(bank.ledger.grant("ada", 2_000_000_000, "a fortune"))
+    assert bank.balance() == 6_000_000_000
+
+
 def test_an_account_goes_with_all_that_is_its_own(bank: Bank) -> None:
     bank.user(opening=100)
     job_id = bank.job(cost=10)

@@ -60,7 +60,7 @@ class Accounts:
         signing = config.auth.jwt_secret_key or derived(secret, "access tokens")
         self.access = AccessTokens(signing, config.auth.access_token_minutes * 60, clock)
         self._clock = clock
-        self._known: dict[str, tuple[float, Principal]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Principal]] = {}
 
     def tier_of(self, user: User) -> Tier:
         """What a user's tier allows."""
@@ -77,14 +77,16 @@ class Accounts:
 
     async def principal(self, credential: str) -> Principal:
         """Who shows an access token or an API key. Raises `Unauthorized`, or `Forbidden` of a suspended account."""
-        return await self._remembered(credential, self._by_key if credential.startswith(KEY_PREFIX) else self._by_token)
+        if credential.startswith(KEY_PREFIX):
+            return await self._remembered("key", credential, self._by_key)
+        return await self._remembered("token", credential, self._by_token)
 
     async def session(self, cookie: str) -> Principal:
         """Who shows a session's cookie. Raises as `principal` does."""
-        return await self._remembered(f"session {cookie}", self._by_session)
+        return await self._remembered("session", cookie, self._by_session)
 
-    async def _remembered(self, shown: str, ask: Callable[[str], Awaitable[Principal]]) -> Principal:
-        mark, now = hash_of(shown), time.monotonic()
+    async def _remembered(self, kind: str, shown: str, ask: Callable[[str], Awaitable[Principal]]) -> Principal:
+        mark, now = (kind, hash_of(shown)), time.monotonic()
         until, known = self._known.get(mark, (0.0, None))
         if known is not None and until > now:
             return known
@@ -120,7 +122,7 @@ class Accounts:
         return Principal(user, frozenset(claims.scopes), "token")
 
     async def _by_session(self, text: str) -> Principal:
-        user = await self._tokens.find(hash_of(text.removeprefix("session ")), Kind.SESSION)
+        user = await self._tokens.find(hash_of(text), Kind.SESSION)
         if user is None:
             raise Unauthorized("This login has ended.", suggestion="Log in again.")
         return Principal(user, EVERY_SCOPE, "session")

@@ -230,8 +230,8 @@ ledger = Table(  # rows are added, never changed
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("amount", Integer, nullable=False),
-    Column("balance", Integer, nullable=False),  # after this row, so that nobody has to add them all up
+    Column("amount", BigInteger, nullable=False),
+    Column("balance", BigInteger, nullable=False),  # after this row, so that nobody has to add them all up
     Column("job_id", String(36)),
     Column("reason", Text, nullable=False, default=""),
 )

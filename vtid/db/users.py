@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.ledger import append, lock_user
@@ -119,12 +121,11 @@ class Users:
         if end_tokens:
             changes["generation"] = users.c.generation + 1
         try:
-            async with self._db.write(durable=True) as c:
+            async with self._db.write(durable=True) as c, _an_admin_left(c, changes.keys() & {"role", "suspended"}):
                 if await lock_user(c, user_id) is None:
                     raise NotFound(f"There is no user {user_id}.")
                 if changes:
                     await c.execute(update(users).where(users.c.id == user_id).values(changes))
-                await _keep_an_admin(c)
                 if end_tokens:
                     await c.execute(delete(tokens).where(tokens.c.user_id == user_id))
         except IntegrityError as error:
@@ -143,7 +144,7 @@ class Users:
             Conflict: one of its jobs has not ended, or no admin would be left.
         """
         open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
-        async with self._db.write(durable=True) as c:
+        async with self._db.write(durable=True) as c, _an_admin_left(c):
             if await lock_user(c, user_id) is None:
                 raise NotFound(f"There is no user {user_id}.")
             if (await c.execute(select(jobs.c.id).where(jobs.c.user_id == user_id, open_).limit(1))).first():
@@ -151,7 +152,6 @@ class Users:
             await c.execute(delete(jobs).where(jobs.c.user_id == user_id))
             await c.execute(delete(assets).where(assets.c.user_id == user_id))
             await c.execute(delete(users).where(users.c.id == user_id))
-            await _keep_an_admin(c)
 
     async def is_empty(self) -> bool:
         """Whether nobody has an account yet."""
@@ -200,10 +200,17 @@ class Users:
                 await c.execute(update(api_keys).where(api_keys.c.id == key.id).values(last_used_at=now))
 
 
-async def _keep_an_admin(connection: Any) -> None:
-    """Raise `Conflict` where nobody is left who could let anybody in again."""
-    able = and_(users.c.role == Role.ADMIN.value, users.c.suspended.is_(False))
-    if (await connection.execute(select(users.c.id).where(able).limit(1))).first() is None:
+@asynccontextmanager
+async def _an_admin_left(connection: AsyncConnection, touched: object = True) -> AsyncIterator[None]:
+    """Raise `Conflict` where the block leaves nobody who could let anybody in again; if it touches such things at all.
+
+    The admins are held meanwhile, in order, so that two of them cannot remove each other at once.
+    """
+    able = select(users.c.id).where(users.c.role == Role.ADMIN.value, users.c.suspended.is_(False))
+    if touched:
+        await connection.execute(able.order_by(users.c.id).with_for_update())
+    yield
+    if touched and (await connection.execute(able.limit(1))).first() is None:
         raise Conflict("This is the last admin; make another one first.")
 
 
