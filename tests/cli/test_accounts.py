@@ -126,3 +126,6 @@ def test_the_local_key_is_made_again_where_it_is_lost_and_kept_where_it_works(vt
     path.write_text("nonsense\n")
     vtid("users", "list")
     assert path.read_text().startswith("vtid_")
+    mine = [k for k in vtid("keys", "--json").json if k["name"].endswith(f":{home / 'data'}")]
+    assert sum(k["revoked_at"] is None for k in mine) == 1, "what was lost works for no finder"
+    assert len(mine) == 3

@@ -10,22 +10,29 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 import pytest
+from litestar import WebSocket, websocket
+from litestar.exceptions import WebSocketDisconnect
 from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
 
-from tests.web.site import Site, problem, serving
-from vtid.accounts import Accounts
+from tests.web.site import PIPELINES, Site, configure, problem, serving
+from vtid.accounts import Accounts, local_key, prepare
 from vtid.accounts.passwords import Passwords
 from vtid.accounts.tokens import hash_of, new_key
+from vtid.app import App
 from vtid.db import NewJob
 from vtid.domain.account import ApiKey, Scope, User
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.pipeline import Pipeline, Step
+from vtid.web import create_app
 from vtid.web.auth import OPEN_ROUTES
+from vtid.web.given import Who
 
 PASSWORD = "correct horse battery"
 
@@ -373,3 +380,77 @@ def test_a_token_that_another_secret_signed_is_none_of_ours(world: World) -> Non
     grown = jwt.encode(claims | {"role": "admin"}, world.accounts.access._secret, algorithm="HS256")
     with world.site.client(anonymous=True, headers={"Authorization": f"Bearer {grown}"}) as client:
         problem(client.get(f"{ADMIN}/stats"), 403, "forbidden")  # the database says who is an admin
+
+
+# --- WebSockets
+
+
+@websocket("/ws/test")
+async def hello(socket: WebSocket[Any, Any, Any], who: Who) -> None:
+    await socket.accept()
+    await socket.send_text(who.user_id)
+    await socket.close()
+
+
+@websocket("/ws/open")
+async def anybody(socket: WebSocket[Any, Any, Any]) -> None:
+    await socket.accept()
+    await socket.close()
+
+
+@pytest.fixture
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TestClient[Any], App]]:
+    """An application with two WebSocket routes, within the test's process."""
+    from vtid.web import auth
+
+    monkeypatch.setattr(auth, "OPEN_ROUTES", {**OPEN_ROUTES, "/ws/open": "websocket"})
+    core = App(configure(tmp_path, PIPELINES))
+    web = create_app(core)
+    web.register(hello)
+    web.register(anybody)
+    with TestClient(web, base_url="http://127.0.0.1:8750") as client:
+        client.blocking_portal.call(prepare, core.accounts, tmp_path / "data")
+        yield client, core
+        client.blocking_portal.call(core.close)
+
+
+def test_a_websocket_lets_in_whom_it_knows(sockets: tuple[TestClient[Any], App], tmp_path: Path) -> None:
+    client, core = sockets
+    key = local_key(tmp_path / "data") or ""
+    local = client.blocking_portal.call(core.accounts.users.get, "local")
+    token = core.accounts.access.sign(local)
+    cookie = f"vtid_session={client.blocking_portal.call(core.accounts.open_session, local)}"
+    own = {"Origin": "http://127.0.0.1:8750", "Host": "127.0.0.1:8750"}
+    for headers, query in (
+        ({"Authorization": f"Bearer {key}"}, ""),
+        ({"X-API-Key": key}, ""),
+        ({}, f"?token={token}"),  # a browser cannot send headers of its own
+        ({"Cookie": f"a=b; {cookie}"} | own, ""),
+    ):
+        with client.websocket_connect(f"/ws/test{query}", headers=headers) as line:
+            assert line.receive_text() == "local"
+    for headers, query, code in (
+        ({}, "", 4401),
+        ({}, "?token=nonsense", 4401),
+        ({"Cookie": cookie}, "", 4403),
+        ({"Cookie": cookie, "Origin": "https://evil.example"}, "", 4403),
+    ):
+        with (
+            pytest.raises(WebSocketDisconnect) as closed,
+            client.websocket_connect(f"/ws/test{query}", headers=headers) as line,
+        ):
+            line.receive_text()
+        assert closed.value.code == code
+
+
+def test_opening_websockets_is_counted(sockets: tuple[TestClient[Any], App], tmp_path: Path) -> None:
+    client, core = sockets
+    user = client.blocking_portal.call(core.accounts.users.add, User(id="ada", email="ada@example.org"), None, 0)
+    token = core.accounts.access.sign(user)
+    for path in ("/ws/open", f"/ws/test?token={token}"):
+        for _ in range(2):
+            with client.websocket_connect(path):
+                pass
+        with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect(path):
+            pass
+        assert closed.value.code == 4429, path

@@ -6,6 +6,7 @@ that they could not take.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -66,17 +67,19 @@ async def _first_admin(accounts: Accounts) -> FirstStart | None:
 async def _keep_local_key(accounts: Accounts, path: Path) -> None:
     known = local_key(path.parent)
     if known:
-        try:
-            await accounts.principal(known)
-        except (Unauthorized, Forbidden):
-            pass
-        else:
+        with contextlib.suppress(Unauthorized):
+            with contextlib.suppress(Forbidden):  # its account is suspended, which another key would not change
+                await accounts.principal(known)
             return
     try:
         await accounts.users.get(FIRST_ID)
     except NotFound:  # whoever runs this daemon has removed that account: a person has to make a key
         return
-    _, text = await accounts.make_key(FIRST_ID, f"this machine ({socket.gethostname()[:100]})", EVERY_SCOPE)
+    name = f"{socket.gethostname()}:{path.parent.absolute()}"[-200:]
+    for lost in await accounts.users.keys(FIRST_ID):
+        if lost.name == name and lost.revoked_at is None:
+            await accounts.revoke_key(lost.id)
+    _, text = await accounts.make_key(FIRST_ID, name, EVERY_SCOPE)
     staged = path.with_suffix(f".{uuid.uuid4().hex}")
     staged.touch(mode=0o600)
     staged.write_text(f"{text}\n", encoding="ascii")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Scope
 
 from vtid.app import App
 from vtid.domain.account import Principal
@@ -41,15 +41,15 @@ from vtid.web.routes import (
 ROUTES = (submit, credit, jobs, previews, auth, account, admin, health, files, pipelines, pages, login, docs)
 
 
-def current_user(request: Request[Any, Any, Any]) -> str:
-    """The id of who asks. The gate has seen to it that there is somebody."""
-    return current_principal(request).user_id
-
-
-def current_principal(request: Request[Any, Any, Any]) -> Principal:
-    """Who asks."""
-    principal: Principal = request.state.principal
+def current_principal(scope: Scope) -> Principal:
+    """Who asks. The gate has seen to it that there is somebody."""
+    principal: Principal = scope["state"]["principal"]
     return principal
+
+
+def current_user(scope: Scope) -> str:
+    """The id of who asks."""
+    return current_principal(scope).user_id
 
 
 def create_app(core: App, feed: EventFeed | None = None) -> Litestar:

@@ -10,12 +10,13 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
+from litestar.exceptions import WebSocketException
 from litestar.handlers.base import BaseRouteHandler
 
 from vtid.accounts import Accounts
 from vtid.config import Config
 from vtid.domain.account import Principal, Role, Scope
-from vtid.errors import Forbidden, RateLimited, Unauthorized
+from vtid.errors import Forbidden, RateLimited, Unauthorized, VtidError
 from vtid.web.guard import SAFE_METHODS, Guard
 from vtid.web.limits import Limiter, Policies, Policy
 
@@ -45,7 +46,8 @@ OPEN_ROUTES: Mapping[str, str | None] = {
     "/health/storage": "internal",
     "/files/{key}": None,  # the link is the proof; a player asks for many ranges
 }
-"""Routes for anybody, and the limit on their address."""
+"""Routes for anybody, and the limit on their address. A WebSocket that wants to say itself who may not come in stands
+here too, and asks `Gate.who`."""
 
 
 class Gate:
@@ -71,7 +73,16 @@ class Gate:
             Unauthorized: nobody known.
             Forbidden: not they, or not with this credential.
             RateLimited: too often.
+            WebSocketException: any of these, of a WebSocket, which is closed with 4000 and the status.
         """
+        try:
+            await self._pass(connection, handler)
+        except VtidError as error:
+            if connection.scope["type"] != ScopeType.WEBSOCKET:
+                raise
+            raise WebSocketException(detail=error.message, code=4000 + error.status) from error
+
+    async def _pass(self, connection: Connection, handler: BaseRouteHandler) -> None:
         route = str(connection.scope.get("path_template") or "")
         if route in OPEN_ROUTES:
             await self._count(connection, self._open_policy(OPEN_ROUTES[route]), f"ip:{address(connection)}")
