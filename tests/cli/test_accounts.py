@@ -97,10 +97,10 @@ def test_keys(vtid, home):
 
 def test_keys_of_others(vtid, home):
     vtid("users", "add", "ada@example.org")
-    made = vtid("keys", "create", "hers", "--user", "ada@example.org", "--json").json
+    made = vtid("keys", "create", "for her", "--user", "ada@example.org", "--json").json
     assert made["key"].startswith("vtid_")
-    assert [k["name"] for k in vtid("keys", "list", "--user", "ada@example.org", "--json").json] == ["hers"]
-    assert "hers" not in vtid("keys", "list").out
+    assert [k["name"] for k in vtid("keys", "list", "--user", "ada@example.org", "--json").json] == ["for her"]
+    assert "for her" not in vtid("keys", "list").out
     assert vtid("keys", "revoke", made["id"]).code == 5, "not among the first admin's"
     assert vtid("keys", "revoke", made["id"], "--user", "ada@example.org").code == 0
 
