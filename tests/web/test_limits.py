@@ -17,6 +17,7 @@ from tests.web.site import Site, problem, serving
 from vtid.domain.account import User
 from vtid.engine.bridge import Bridge
 from vtid.web import limits
+from vtid.web.auth import household
 from vtid.web.limits import Limiter, Memory, Policy
 
 AUTH, ME = "/api/v1/auth", "/api/v1/users/me"
@@ -87,6 +88,21 @@ def test_a_flood_of_addresses_does_not_fill_the_memory(clock: Clock, monkeypatch
     clock.now += 1000
     memory.hit(SLOW, "new")
     assert memory._empty_at.keys() == {"slow:new"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("203.0.113.1", "203.0.113.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:203.0.113.1", "203.0.113.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("somewhere", "somewhere", True),
+    ],
+)
+def test_who_shares_a_limit(one: str, other: str, same: bool) -> None:
+    assert (household(one) == household(other)) is same
 
 
 # --- in Redis

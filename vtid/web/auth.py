@@ -5,6 +5,7 @@ Whatever is not on the list of open routes needs somebody known, also a route th
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -170,8 +171,19 @@ def check(principal: Principal, scope: Scope, *, admin: bool) -> None:
 
 
 def address(connection: Connection) -> str:
-    """Where a connection comes from."""
-    return connection.client.host if connection.client else "nowhere"
+    """Where a connection comes from, as far as it says who that is."""
+    return household(connection.client.host) if connection.client else "nowhere"
+
+
+def household(host: str) -> str:
+    """Of an IPv6 address the network: whoever has one has all 2^64 of them, and would have a limit for each."""
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
 
 
 def _admin(handler: BaseRouteHandler) -> bool:
