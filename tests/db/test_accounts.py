@@ -475,3 +475,46 @@ def test_what_failed_is_told_without_its_values(bank: Bank) -> None:
     with pytest.raises(IntegrityError) as caught:
         bank.run(twice())
     assert "hush" not in str(caught.value)
+
+
+# --- from before
+
+
+def test_jobs_of_before_there_were_accounts_belong_to_the_first_admin(tmp_path: Path, bridge: Bridge) -> None:
+    import sqlite3
+
+    from alembic import command
+    from alembic.config import Config as Alembic
+
+    from vtid import config
+    from vtid.accounts import local_key, prepare
+    from vtid.app import App
+    from vtid.db.migrate import MIGRATIONS
+
+    (tmp_path / "vtid.toml").write_text(f'data.path = "{tmp_path}"\n')
+    script = Alembic()
+    script.set_main_option("script_location", str(MIGRATIONS))
+    script.set_main_option("path_separator", "os")
+    script.set_main_option("sqlalchemy.url", f"sqlite:///{tmp_path / 'vtid.db'}")
+    command.upgrade(script, "0001")
+    pipeline = '{"name": "p", "title": "P", "steps": [{"id": "a", "uses": "x.y"}]}'
+    with sqlite3.connect(tmp_path / "vtid.db") as old:
+        old.execute(
+            "INSERT INTO jobs (id, user_id, status, pipeline_name, pipeline, params, inputs, original_filename, progress,"
+            " message, results, metadata, created_at, updated_at, cancel_requested, event_seq)"
+            " VALUES ('j', 'local', 'queued', 'p', ?, '{}', '{}', 'old.mp4', 0, 'm', '[]', '{}', 1, 1, 0, 0)",
+            (pipeline,),
+        )
+    old.close()
+    app = App(config.load(tmp_path / "vtid.toml", {}), ring=lambda _: None)
+    first = bridge.run(prepare(app.accounts, tmp_path))
+    assert first is not None
+    assert bridge.run(prepare(app.accounts, tmp_path)) is None, "once"
+    who = bridge.run(app.accounts.principal(local_key(tmp_path) or ""))
+    job = bridge.run(app.jobs.get("j", who.user_id))
+    assert (job.original_filename, job.metered, job.estimated_credits) == ("old.mp4", False, None)
+    work = app.work()
+    assert bridge.run(work.claim("j")) is not None
+    bridge.run(work.complete("j", [], {}, "Done", used=3))
+    assert bridge.run(app.accounts.ledger.movements(who.user_id)) == []
+    bridge.run(app.close())

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.web.site import API, COPY, PIPELINES, SLOW, Site, problem, serving
 from vtid.domain.account import User
+from vtid.errors import Unavailable
 from vtid.media.synth import draw_clip
 
 ME = "/api/v1/users/me"
@@ -278,6 +279,21 @@ def test_a_repeat_while_the_first_is_on_its_way(customer: Customer, bank: Site) 
         if answer.status_code != 201:
             problem(answer, 409, "conflict")
     assert len(customer.http.get(f"{ME}/api-keys").json()) == 1
+
+
+def test_what_was_made_is_not_made_again_where_its_answer_could_not_be_kept(
+    customer: Customer, bank: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("the database went away between the two")
+
+    at, key = f"/api/v1/admin/users/{customer.user.id}/credits", {"Idempotency-Key": str(uuid.uuid4())}
+    gift = {"amount": 5, "reason": "a gift"}
+    with monkeypatch.context() as patch:
+        patch.setattr(bank.core.repeats, "keep", away)
+        assert bank.http.post(at, json=gift, headers=key).status_code == 201
+    problem(bank.http.post(at, json=gift, headers=key), 409, "conflict")
+    assert customer.balance == 105
 
 
 def test_what_is_kept_for_a_repeat_lies_sealed(customer: Customer, bank: Site) -> None:

@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 from litestar import Request, Response
 from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from vtid.app import App
 from vtid.db import Kept
-from vtid.errors import Conflict, InvalidInput
+from vtid.errors import Conflict, InvalidInput, VtidError
 from vtid.web.errors import HttpError
 
+log = structlog.get_logger("vtid.web")
 AnyRequest = Request[Any, Any, Any]
 REPLAYED = {"Idempotency-Replayed": "true"}
 IdempotencyKey = Annotated[
@@ -97,7 +99,10 @@ async def once(
         if key is not None:
             headers = {name: str(value) for name, value in response.headers.items()}
             kept = _Answer(response.status_code or 200, headers, msgspec.json.encode(response.content))
-            await core.repeats.keep(user_id, key, core.seal.close(msgspec.msgpack.encode(kept)))
+            try:
+                await core.repeats.keep(user_id, key, core.seal.close(msgspec.msgpack.encode(kept)))
+            except VtidError as error:  # it is made: the key stays taken, so that a repeat does not make it again
+                log.warning("an answer could not be kept for a repeat", reason=error.message)
     return response
 
 
