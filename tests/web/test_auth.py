@@ -417,4 +417,6 @@ def test_what_browsers_are_told_with_every_answer(door: Site, anyone: httpx.Clie
         assert "frame-ancestors 'none'" in headers["content-security-policy"], path
         assert headers["cross-origin-opener-policy"] == "same-origin", path
         assert "strict-transport-security" not in headers, path
+    for path in ("/", "/login"):
+        assert "style-src 'unsafe-inline'" in anyone.get(path).headers["content-security-policy"], "they have a style"
     assert door.http.get(ME).headers["cache-control"] == "no-store"
