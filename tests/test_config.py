@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from vtid import resources
-from vtid.config import MASK, SECTIONS, describe, load, masked
+from vtid.config import MASK, SECTIONS, USUAL_TIERS, Tier, describe, load, masked
 from vtid.errors import ConfigError, Problem
 
 SHIPPED = resources.config_file()
@@ -46,6 +46,9 @@ def test_the_shipped_file_says_the_defaults(tmp_path: Path) -> None:
 def test_the_shipped_file_leaves_nothing_out_and_explains_everything() -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     raw = tomllib.loads(text)
+    tiers = raw.pop("tiers")
+    assert tiers == {name: msgspec.structs.asdict(tier) for name, tier in USUAL_TIERS.items()}
+    assert all(f"# {key}" in text or f" {key}:" in text or f" {key}," in text for key in tiers["free"])
     assert [(s, k) for s, table in raw.items() for k in table] == [(s.section, s.key) for s in describe()]
     for setting in describe():
         assert re.search(rf"^# {re.escape(setting.description)}\n{setting.key} = ", text, re.MULTILINE), setting
@@ -115,6 +118,10 @@ def test_where_database_and_queue_are(tmp_path: Path) -> None:
         ({"VTID_WORKERS_LABELS": "gpu,big"}, "workers.labels", ("gpu", "big")),
         ({"VTID_SERVER_PUBLIC_URL": ""}, "server.public_url", None),
         ({"REDIS_URL": ""}, "queue.url", ""),
+        ({"JWT_ACCESS_TOKEN_EXPIRE_MINUTES": "5"}, "auth.access_token_minutes", 5),
+        ({"JWT_REFRESH_TOKEN_EXPIRE_DAYS": "9"}, "auth.refresh_token_days", 9),
+        ({"JWT_ALGORITHM": "HS256"}, "auth.jwt_algorithm", "HS256"),
+        ({"VTID_RATE_LIMITS_PUBLIC_BURST": "3"}, "rate_limits.public_burst", 3),
         ({"VTID_SERVICE_PORT": "tcp://10.0.0.1", "VTID_PORT": "x", "VTID_CONFIG": ""}, "server.port", 8750),
     ],
     ids=str,
@@ -153,7 +160,6 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         port = 1
         [server]
         prot = 8750
-        host = "0.0.0.0"
         max_upload_mb = 0
         [workers]
         count = "two"
@@ -169,7 +175,6 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ("name", "vtid.toml"),
         ("servr", "vtid.toml"),
         ("server.prot", "vtid.toml"),
-        ("server.host", "vtid.toml"),
         ("server.max_upload_mb", "vtid.toml"),
         ("workers.count", "vtid.toml"),
         ("workers.labels", "vtid.toml"),
@@ -194,8 +199,12 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ("server.port = 70000", "server.port", "Expected `int` <= 65535 (here: 70000)"),
         ("data.path = 3", "data.path", "Expected a path, got `int`"),
         ('storage.kind = "s3"', "storage.kind", "Invalid enum value 's3'"),
-        ('server.host = "0.0.0.0"', "server.host", "accounts are not built yet"),
-        ('server.host = "0.0.0.0"', "server.host", "SSH tunnel or a reverse proxy"),
+        ("tiers.free.credit = 1", "tiers.free.credit", 'unknown setting; did you mean "credits"?'),
+        ("tiers.free.credits = -1", "tiers.free.credits", "Expected `int` >= 0 (here: -1)"),
+        ("tiers.free = 3", "tiers.free", "unknown setting"),
+        ("[tiers.Gold]\n", "tiers.Gold", "a tier's name has lower case letters"),
+        ('auth.registration_tier = "fre"', "auth.registration_tier", 'there is no tier fre; did you mean "free"?'),
+        ('auth.jwt_algorithm = "none"', "auth.jwt_algorithm", "Invalid enum value 'none'"),
         ('server.public_url = "example.org"', "server.public_url", "must begin with http:// or https://"),
         ('database.url = "mysql://h/d"', "database.url", "must begin with postgresql:// or sqlite:///"),
         ('queue.url = "amqp://h"', "queue.url", "must begin with redis://"),
@@ -226,6 +235,32 @@ def test_a_flag_can_be_wrong_too() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_is_allowed(host: str) -> None:
     assert load(None, {"VTID_SERVER_HOST": host}).server.host == host
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["short", "your-super-secret-jwt-key-change-in-production", "changeme" * 5, "a" * 64, "0123456789" * 3 + "0"],
+)
+def test_a_secret_that_can_be_guessed_stays_at_home(secret: str) -> None:
+    env = {"JWT_SECRET_KEY": secret}
+    assert load(None, env).auth.jwt_secret_key == secret
+    [problem] = problems(None, env | {"VTID_SERVER_HOST": "0.0.0.0"})
+    assert (problem.field, problem.file) == ("auth.jwt_secret_key", "$JWT_SECRET_KEY")
+    assert secret not in problem.message
+
+
+def test_with_a_good_secret_the_network_is_let_in() -> None:
+    env = {"JWT_SECRET_KEY": "7f3b9a1c5e8d2460" * 4, "VTID_SERVER_HOST": "0.0.0.0"}
+    assert load(None, env).server.host == "0.0.0.0"
+    assert load(None, {"VTID_SERVER_HOST": "::"}).auth.jwt_secret_key == ""
+
+
+def test_tiers(tmp_path: Path) -> None:
+    config = load(written(tmp_path, "[tiers.free]\ncredits = 7\n[tiers.gold]\nconcurrent_jobs = 4"), {})
+    assert config.tier("free") == msgspec.structs.replace(USUAL_TIERS["free"], credits=7)
+    assert config.tier("gold") == Tier(concurrent_jobs=4)
+    assert config.tier("pro") == USUAL_TIERS["pro"]
+    assert config.tier("gone") == config.tier("free"), "a tier that is no more gives what strangers get"
 
 
 def test_the_message_names_all_of_them() -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.web.daemon import Daemon
 from tests.web.site import API, COPY, events, problem
+from vtid.accounts import local_key
 from vtid.media.synth import draw_clip
 
 WORK = '[[step]]\nid = "slow"\nuses = "lab.slow"\nwith = {{ ticks = {ticks}, seconds = 0.02 }}\n' + COPY.replace(
@@ -79,10 +80,12 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_it_lets_nobody_else_in(config: Path, host: str) -> None:
+def test_with_a_secret_that_everybody_knows_it_lets_nobody_else_in(config: Path, host: str) -> None:
+    config.write_text(config.read_text() + 'auth.jwt_secret_key = "your-super-secret-key-change-in-production"\n')
     said = serve(config, "--host", host)
     assert said.returncode == 4
-    assert f"{host} would let others in" in said.stderr
+    assert f"{host} lets others in" in said.stderr
+    assert "super-secret" not in said.stderr
     assert "Traceback" not in said.stderr
 
 
@@ -145,8 +148,8 @@ def test_an_upload_in_hand_is_finished_before_it_stops(tmp_path: Path, clip: Pat
         )
         with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port), timeout=30) as line:
             line.sendall(
-                b"POST /api/v1/jobs/submit HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n"
-                % (host, len(body))
+                b"POST /api/v1/jobs/submit HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n"
+                % (host, key(daemon), len(body))
             )
             line.sendall(body[:5000])
             wait_until(lambda: any(daemon.data.glob("files/.staging/*")))
@@ -155,6 +158,10 @@ def test_an_upload_in_hand_is_finished_before_it_stops(tmp_path: Path, clip: Pat
             line.sendall(body[5000:])
             assert line.recv(100).startswith(b"HTTP/1.1 202 ")
         assert daemon.process.wait(10) == 0
+
+
+def key(daemon: Daemon) -> bytes:
+    return (local_key(daemon.data) or "").encode()
 
 
 def answers(daemon: Daemon) -> bool:
@@ -216,7 +223,8 @@ def test_killed_during_uploads_it_keeps_no_halves(tmp_path: Path, clip: Path) ->
     with Daemon(tmp_path, PIPELINES, workers=False) as daemon:
         with socket.create_connection((daemon.http.base_url.host, daemon.http.base_url.port), timeout=30) as line:
             line.sendall(
-                b'POST /api/v1/jobs/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 90000000\r\n\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+                b"POST /api/v1/jobs/submit HTTP/1.1\r\nHost: localhost\r\nX-API-Key: %s\r\n" % key(daemon)
+                + b'Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 90000000\r\n\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
                 + b"m" * 3_000_000
             )
             wait_until(lambda: any(p.stat().st_size > 1_000_000 for p in daemon.data.glob("files/.staging/*")))

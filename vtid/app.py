@@ -8,15 +8,17 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from msgspec import Struct
 
 from vtid import __version__, pipelines, plugins
+from vtid.accounts import Accounts, Seal, prepare
 from vtid.config import Config
-from vtid.db import Database, Jobs, Work, migrate
+from vtid.db import Database, Jobs, Repeats, Work, migrate
 from vtid.engine.bridge import Bridge
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
@@ -58,16 +60,15 @@ class App:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
-        secret = _secret(data / "secret.key")
+        secret = _secret(data)
         self.plugins = plugins.load(config)
         self.pipelines = pipelines.load(config.pipelines.dirs, self.plugins)
         self.database = Database(config.database_url)
         migrate(self.database.url)
         self.jobs = Jobs(self.database)
+        self.accounts = Accounts(self.database, config, secret)
+        self.repeats = Repeats(self.database)
+        self.seal = Seal(secret, "answers to repeated requests")
         self.storage = LocalStorage(
             data / "files",
             secret=secret,
@@ -79,7 +80,15 @@ class App:
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
         self.intake = Intake(
-            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe", self.models
+            self.jobs,
+            self.storage,
+            self.pipelines,
+            self.plugins,
+            self.prober,
+            self.ring,
+            data / "probe",
+            self.models,
+            self.accounts,
         )
 
     def ring(self, job_id: str) -> None:
@@ -104,6 +113,7 @@ class App:
             config.limits.progress_per_second,
             config.workers.max_lost,
             frozenset(config.workers.labels),
+            config.credits.per_second,
         )
         stepper = Stepper(
             work,
@@ -126,7 +136,8 @@ class App:
     def work(self) -> Work:
         """A fresh worker's view of the database."""
         worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        return Work(self.database, worker_id, self.config.workers.lease_seconds)
+        lease_s = self.config.workers.lease_seconds
+        return Work(self.database, worker_id, lease_s, at_once=lambda tier: self.config.tier(tier).concurrent_jobs)
 
     def worker(self, bridge: Bridge) -> Worker:
         """A worker on the queue."""
@@ -194,8 +205,13 @@ def _ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
 
 
-def _secret(path: Path) -> bytes:
-    """The key that signs URLs and queue messages: made once, readable by its owner alone."""
+def _secret(data: Path) -> bytes:
+    """What signs URLs, tokens and queue messages: made once with the data folder, readable by its owner alone."""
+    path = data / "secret.key"
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users of this machine have no business there
+    except OSError as error:
+        raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
     if not path.exists():
         staged = path.with_suffix(f".{uuid.uuid4().hex}")
         staged.touch(mode=0o600)
@@ -207,6 +223,20 @@ def _secret(path: Path) -> bytes:
         finally:
             staged.unlink()
     return path.read_bytes()
+
+
+@asynccontextmanager
+async def accounts_of(config: Config) -> AsyncIterator[Accounts]:
+    """The accounts alone, for who needs nothing else; the first admin is there afterwards."""
+    secret = _secret(Path(config.data.path))
+    database = Database(config.database_url)
+    migrate(database.url)
+    try:
+        accounts = Accounts(database, config, secret)
+        await prepare(accounts, Path(config.data.path))
+        yield accounts
+    finally:
+        await database.close()
 
 
 def build(config: Config, ring: Callable[[str], None] | None = None) -> App:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 import uvicorn
 
+from vtid.accounts import FirstStart, prepare
 from vtid.app import App
 from vtid.errors import Unavailable
 from vtid.web import create_app
@@ -64,6 +65,7 @@ class Daemon:
         # The worker starts first: its imports take as long as ours, and they can overlap.
         keeper = asyncio.create_task(self._keep_worker()) if self._workers else None
         await asyncio.sleep(0)
+        first = await prepare(self._app.accounts, config.data.path)
         web = create_app(self._app)
         server = _Server(
             uvicorn.Config(
@@ -72,11 +74,16 @@ class Daemon:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Without a proxy, what a client says of where it comes from is only what it says.
+                proxy_headers=bool(config.server.trusted_proxies),
+                forwarded_allow_ips=list(config.server.trusted_proxies),
                 timeout_graceful_shutdown=round(config.server.drain_seconds),
             ),
         )
         host, port = sock.getsockname()[:2]
         log.info("listening", url=f"http://{host}:{port}", data=str(config.data.path))
+        if first:
+            _welcome(first, config.server.public_url or f"http://{_reachable(host)}:{port}")
         with sock:
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             await asyncio.wait(
@@ -126,6 +133,19 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._worker.kill()
             self._worker.wait()
+
+
+def _welcome(first: FirstStart, url: str) -> None:
+    """Tell how to log in. On standard output: logs are kept, and this is nobody's business but the reader's."""
+    link = f"{url.rstrip('/')}/login?token={first.token}"
+    words = f"\nFirst start. To log in as {first.email}, once, and choose a password, open:\n\n    {link}\n"
+    print(words, flush=True)
+
+
+def _reachable(host: str) -> str:
+    """An address of this machine at which a daemon answers that listens on all of them."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked for, not listened on
+    return f"[{host}]" if ":" in host else host
 
 
 class _Server(uvicorn.Server):

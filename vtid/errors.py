@@ -11,6 +11,10 @@
       PipelineError                 a pipeline file                                          400   exit 4
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
       Conflict                      the state does not allow it                              409   exit 6
+      Unauthorized                  nobody known, or a token that does not hold              401   exit 8
+      Forbidden                     role, scope or tier do not allow it                      403   exit 8
+        InsufficientCredits         the account has too few                                  403   exit 8
+      RateLimited                   too many requests                                        429   exit 7
       Unavailable                   a dependency is down, a plugin is not ready              503   exit 7
       StorageError                  a file could not be stored or read                       503   exit 7
         DiskFull                    no room left                                             507   exit 7
@@ -136,6 +140,44 @@ class Conflict(VtidError):
     title = "The state does not allow this"
     status = 409
     exit_code = 6
+
+
+class Unauthorized(VtidError):
+    """Who asks is not known, or what they show does not hold. Says no more than that: it may be anybody."""
+
+    code = "unauthorized"
+    title = "Log in first"
+    status = 401
+    exit_code = 8
+
+
+class Forbidden(VtidError):
+    """It is known who asks, and they may not."""
+
+    code = "forbidden"
+    title = "Not allowed"
+    status = 403
+    exit_code = 8
+
+
+class InsufficientCredits(Forbidden):
+    """The account has fewer credits than this costs."""
+
+    code = "insufficient_credits"
+    title = "Not enough credits"
+
+
+class RateLimited(VtidError):
+    """Too many requests in too short a time."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    status = 429
+    exit_code = 7
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(VtidError):

@@ -23,8 +23,13 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("daemon")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("daemon") / "data"
+
+
+@pytest.fixture(scope="module")
+def url(data: Path) -> Iterator[str]:
+    folder = data.parent
     (folder / "pipes").mkdir()
     for name, text in PIPELINES.items():
         (folder / "pipes" / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
@@ -45,8 +50,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def at(url: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTID_URL", url)
+    monkeypatch.setenv("VTID_DATA_PATH", str(data))  # where the key of this machine is
 
 
 def status(vtid, job_id: str) -> str:
@@ -133,3 +139,31 @@ def test_refusals(vtid, clip, home):
     said = vtid("submit", "copy", "text.mp4")
     assert said.code == 3
     assert said.out == ""
+
+
+# --- who may
+
+
+def test_without_a_key_nobody_comes_in_and_is_told_how(vtid, clip, home, monkeypatch):
+    monkeypatch.setenv("VTID_DATA_PATH", str(home / "elsewhere"))
+    said = vtid("jobs")
+    assert said.code == 8
+    assert "Nobody is logged in here" in said.err
+    assert "VTID_API_KEY" in said.err
+    monkeypatch.setenv("VTID_API_KEY", "vtid_nonsense")
+    assert "This key is not valid" in vtid("jobs").err
+
+
+def test_a_key_from_the_command_line_works_until_it_is_revoked(vtid, data, home, monkeypatch):
+    made = vtid("keys", "create", "a machine", "--scope", "read", "--json").json
+    monkeypatch.setenv("VTID_API_KEY", made["key"])
+    assert vtid("jobs", "--json").code == 0
+    refused = vtid("jobs", "cancel", "00000000-0000-4000-8000-000000000000")
+    assert refused.code == 8
+    assert "lacks the scope write" in refused.err
+    assert vtid("keys", "revoke", made["id"]).code == 0
+    deadline = time.monotonic() + 5  # the daemon believes what it knew for a second
+    while vtid("jobs").code == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert vtid("jobs").code == 8

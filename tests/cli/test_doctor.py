@@ -91,3 +91,32 @@ def test_as_a_program(tmp_path: Path):
     )
     assert {fact["name"] for fact in json.loads(done.stdout)["facts"]} >= {"vtid", "Python"}
     assert done.returncode in (0, 1)
+
+
+def access(tmp_path, **env):
+    from vtid import config
+
+    return {f.name: f for f in doctor.access_facts(config.load(None, {"VTID_DATA_PATH": str(tmp_path)} | env))}
+
+
+def test_who_can_reach_the_daemon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert access(tmp_path)["address"].state == "ok"
+    network = access(tmp_path, VTID_SERVER_HOST="0.0.0.0")["address"]
+    assert (network.state, "in the clear" in network.meaning) == ("note", True)
+    safe = access(tmp_path, VTID_SERVER_HOST="0.0.0.0", VTID_SERVER_PUBLIC_URL="https://media.example.org")
+    assert safe["address"].state == "ok"
+    weak = access(tmp_path, JWT_SECRET_KEY="secret")["token secret"]
+    assert (weak.state, weak.meaning) == ("note", "it has 6 characters and needs 32; fine on this machine only")
+
+
+def test_files_that_are_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert access(tmp_path)["key of this machine"].state == "note"
+    for name in ("local.key", "secret.key"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o600)
+    assert access(tmp_path)["key of this machine"].state == "ok"
+    (tmp_path / "secret.key").chmod(0o644)
+    told = access(tmp_path)["secret"]
+    assert (told.state, "chmod 600" in told.meaning) == ("missing", True)

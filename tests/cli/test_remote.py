@@ -322,3 +322,36 @@ def test_what_can_be_seen_to_be_wrong_is_told_before_anything_is_sent(vtid, stub
     assert "gone.mp4: there is no such file" in said.err
     assert "--download: there is no folder nowhere" in said.err
     assert stub.seen == []
+
+
+# --- the key
+
+
+def sent(stub, path: str) -> list[str | None]:
+    return [headers.get("Authorization") for _, at, headers, _ in stub.seen if at.partition("?")[0] == path]
+
+
+def test_the_key_goes_to_the_daemon_and_to_nobody_else(vtid, stub, home, monkeypatch):
+    other = Stub()
+    try:
+        stub.jobs[JOB] = job(result_url=f"{other.url}/files/result.mp4")
+        monkeypatch.setenv("VTID_API_KEY", "vtid_secret")
+        (home / "clip.mp4").write_bytes(b"x")
+        assert vtid("submit", "lab", "clip.mp4", "--download", "out.mp4").code == 0
+        assert sent(stub, "/api/v1/jobs/submit") == ["Bearer vtid_secret"]
+        assert sent(other, "/files/result.mp4") == [None]
+    finally:
+        other.stop()
+
+
+def test_the_key_of_this_machine_stays_on_it(vtid, stub, home, monkeypatch):
+    (home / "data").mkdir()
+    (home / "data" / "local.key").write_text("vtid_local\n")
+    assert vtid("jobs").code == 0
+    assert sent(stub, "/api/v1/jobs/") == ["Bearer vtid_local"]
+    from vtid.cli.remote import _is_local
+
+    assert _is_local("http://127.0.0.1:8750")
+    assert _is_local("localhost:8750")
+    assert not _is_local("https://media.example.org")
+    assert not _is_local("http://127.0.0.1.example.org")

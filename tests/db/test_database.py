@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vtid.db import Database, JobFilter, Jobs, LeaseLost, NewJob, Work, migrate
+from vtid.db import Database, JobFilter, Jobs, Kept, LeaseLost, NewJob, Repeats, Work, migrate
 from vtid.db import migrate as migrate_function
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Failure, Job, JobStatus, StepStatus
@@ -36,6 +36,7 @@ class Db:
         self.database = Database(url)
         self.clock = Clock()
         self.jobs = Jobs(self.database, self.clock)
+        self.repeats = Repeats(self.database, self.clock)
         self.run = bridge.run
 
     def work(self, name: str = "w1") -> Work:
@@ -273,14 +274,14 @@ def test_a_file_that_another_job_works_on_stays(db: Db) -> None:
 
 
 def test_idempotency_keys(db: Db) -> None:
-    assert db.run(db.jobs.reserve("u", "k", "h1")) is None
+    assert db.run(db.repeats.reserve("u", "k", "h1")) is None
     with pytest.raises(Conflict, match="still being taken in"):
-        db.run(db.jobs.reserve("u", "k", "h1"))
+        db.run(db.repeats.reserve("u", "k", "h1"))
     with pytest.raises(InvalidInput, match="another request"):
-        db.run(db.jobs.reserve("u", "k", "h2"))
-    assert db.run(db.jobs.reserve("v", "k", "h2")) is None
-    db.run(db.jobs.forget("u", "k"))
-    assert db.run(db.jobs.reserve("local", "k", "h")) is None
+        db.run(db.repeats.reserve("u", "k", "h2"))
+    assert db.run(db.repeats.reserve("v", "k", "h2")) is None
+    db.run(db.repeats.forget("u", "k"))
+    assert db.run(db.repeats.reserve("local", "k", "h")) is None
     job = Job(
         id=str(uuid.uuid4()),
         status=JobStatus.QUEUED,
@@ -290,7 +291,7 @@ def test_idempotency_keys(db: Db) -> None:
         original_filename="c",
     )
     db.run(db.jobs.add(NewJob(job, idempotency_key="k")))
-    assert db.run(db.jobs.reserve("local", "k", "h")) == job.id
+    assert db.run(db.repeats.reserve("local", "k", "h")) == Kept(job.id, None)
 
 
 def test_many_writers_lose_nothing(db: Db) -> None:

@@ -14,6 +14,7 @@ import httpx
 import psutil
 
 from tests.conftest import LAB, wait_until
+from vtid.accounts import local_key
 
 
 class Daemon:
@@ -69,7 +70,8 @@ class Daemon:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
         url = wait_until(self._address, 30)
         self.http.close()
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        auth = {"Authorization": f"Bearer {local_key(self.data)}"}
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=30, headers=auth)
 
     def ready(self) -> None:
         """Wait until it is well, its worker too."""

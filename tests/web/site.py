@@ -15,6 +15,7 @@ import uvicorn
 
 from tests.conftest import LAB, wait_until
 from vtid import config as vtid_config
+from vtid.accounts import local_key, prepare
 from vtid.app import App
 from vtid.config import Config
 from vtid.daemon import _bind
@@ -59,8 +60,19 @@ class Site:
         """Every file that is stored, also what is only being written."""
         return {p.relative_to(self.files).as_posix() for p in self.files.rglob("*") if p.is_file()}
 
-    def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(**{"base_url": self.url, "trust_env": False, "timeout": 30} | options)
+    @property
+    def key(self) -> str:
+        """Of this machine: the first admin's."""
+        return local_key(Path(self.app.config.data.path)) or ""
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """The header that a request needs."""
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def client(self, *, anonymous: bool = False, **options: Any) -> httpx.Client:
+        headers = {} if anonymous else self.auth
+        return httpx.Client(**{"base_url": self.url, "trust_env": False, "timeout": 30, "headers": headers} | options)
 
     def submit(
         self, clip: Path | bytes, pipeline: str = "copy", *, headers: dict[str, str] | None = None, **fields: Any
@@ -144,6 +156,7 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
 
     async def main() -> None:
         core = App(config)
+        await prepare(core.accounts, config.data.path)
         web = create_app(core, EventFeed(core.jobs, heartbeat_s))
         server = uvicorn.Server(
             uvicorn.Config(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.web.site import Site, problem
+from vtid.web.auth import OPEN_ROUTES
 
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
@@ -96,6 +97,26 @@ def test_every_error_is_a_problem_with_an_example(document: dict[str, Any]) -> N
             assert example["value"]["type"].startswith("urn:vtid:problem:")
 
 
+def test_every_route_says_who_may_ask(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"].keys() == {"bearer", "key", "session"}
+    assert document["security"] == [{"bearer": []}, {"key": []}, {"session": []}]
+    for path, method, operation in operations(document):
+        if path in OPEN_ROUTES:
+            assert operation["security"] == [], path
+            assert ("429" in operation["responses"]) is (OPEN_ROUTES[path] is not None), path
+        else:
+            assert "security" not in operation, path
+            assert {"401", "403", "429"} <= operation["responses"].keys(), f"{method} {path}"
+
+
+def test_every_post_that_makes_something_takes_a_key_for_repeats(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        if method == "post" and operation["responses"].keys() & {"201", "202"}:
+            names = [p["name"] for p in operation.get("parameters", [])]
+            assert "Idempotency-Key" in names, path
+            assert {"409", "422"} <= operation["responses"].keys(), path
+
+
 def test_uploads_are_described(document: dict[str, Any]) -> None:
     for path, fields in (("/api/v1/jobs/submit", {"file", "pipeline"}), ("/api/v1/upload-and-process", {"file"})):
         operation = document["paths"][path]["post"]
@@ -135,4 +156,21 @@ def test_every_route_of_the_contract_is_there(document: dict[str, Any]) -> None:
         "GET /health/storage",
         "GET /api/v1/health",
         "GET /metrics",
+        "POST /api/v1/auth/login",
+        "POST /api/v1/auth/refresh",
+        "POST /api/v1/auth/register",
+        "POST /api/v1/auth/logout",
+        "GET /api/v1/auth/me",
+        "GET /api/v1/users/me",
+        "PUT /api/v1/users/me",
+        "DELETE /api/v1/users/me",
+        "GET /api/v1/users/me/stats",
+        "GET /api/v1/users/me/credits",
+        "GET /api/v1/users/me/api-keys",
+        "POST /api/v1/users/me/change-password",
+        "GET /api/v1/users/subscription-tiers",
+        "GET /api/v1/admin/stats",
+        "GET /api/v1/admin/users",
+        "GET /api/v1/admin/jobs",
+        "GET /api/v1/admin/system/health",
     }

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.web.site import API, Site, problem
-from vtid.db import Jobs
-from vtid.db.jobs import RESERVED_S
+from vtid.db import Repeats
+from vtid.db.repeats import RESERVED_S
 
 SUBMIT = f"{API}/submit"
 
@@ -124,6 +124,6 @@ def test_a_key_that_a_dead_daemon_had_reserved_is_free_again(still: Site, clip: 
     """After a while: a request that is only slow keeps its key."""
     for age, status in ((RESERVED_S - 60, 422), (RESERVED_S + 5, 202)):
         mine = {"Idempotency-Key": f"{key['Idempotency-Key']}-{status}"}
-        then = Jobs(still.app.database, clock=lambda age=age: time.time() - age)
+        then = Repeats(still.app.database, clock=lambda age=age: time.time() - age)
         assert still.bridge.run(then.reserve("local", mine["Idempotency-Key"], "another request")) is None
         assert still.submit(clip, headers=mine).status_code == status

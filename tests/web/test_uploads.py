@@ -75,8 +75,8 @@ def test_a_client_that_leaves_leaves_nothing(still: Site, announced: bool) -> No
     length = b"Content-Length: 900000" if announced else b"Transfer-Encoding: chunked"
     with socket.create_connection(host.split(":"), timeout=30) as line:
         line.sendall(
-            b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n"
-            % (SUBMIT.encode(), host.encode(), length)
+            b"POST %s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n"
+            % (SUBMIT.encode(), host.encode(), still.key.encode(), length)
         )
         data = HEAD + MIB[:100_000]
         line.sendall(data if announced else b"%x\r\n%s\r\n" % (len(data), data))
@@ -105,8 +105,8 @@ def test_uploads_that_stall_hold_up_nobody(still: Site, clip: Path) -> None:
     try:
         for line in lines:
             line.sendall(
-                b"POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n"
-                % (SUBMIT.encode(), host.encode())
+                b"POST %s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n"
+                % (SUBMIT.encode(), host.encode(), still.key.encode())
             )
             line.sendall(HEAD)
         assert still.submit(clip).status_code == 202

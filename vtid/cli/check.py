@@ -184,8 +184,8 @@ def _file(config: Config) -> str | None:
 def _say_config(out: Output, masked: dict[str, Any]) -> None:
     """The configuration as vtid.toml would say it."""
     for section, table in masked.items():
-        plugin_tables = {f"plugins.{name}": settings for name, settings in table.pop("tables", {}).items()}
-        for name, settings in ({section: table} | plugin_tables).items():
+        tables = {f"{section}.{name}": settings for name, settings in table.pop("tables", {}).items()}
+        for name, settings in (({section: table} if table else {}) | tables).items():
             out.say(f"[{name}]")
             for key, value in settings.items():
                 out.say(f"{key} = {_toml(value)}")

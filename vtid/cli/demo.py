@@ -60,7 +60,7 @@ def command(ctx: click.Context, *, out: Path, seconds: float, keep: bool) -> Non
         say.say("2  starting a daemon")
         with daemon(_own_config(ctx, scratch), scratch) as url:
             say.say(f"3  removing the text over HTTP at {url}")
-            job = _process(say, url, source, result)
+            job = _process(say, url, scratch / "data", source, result)
         say.say(f"4  the daemon has stopped; looking at the result{f'; its data: {scratch}' if keep else ''}")
     _picture(source, result, middle, picture)
     found = claims(source, result, job)
@@ -182,17 +182,18 @@ def _draw(path: Path, seconds: float) -> float:
     return (shown.start_s + shown.end_s) / 2
 
 
-def _process(say: Output, url: str, source: Path, result: Path) -> dict[str, Any]:
+def _process(say: Output, url: str, data: Path, source: Path, result: Path) -> dict[str, Any]:
     """Submit, follow, fetch.
 
     Raises:
         StepFailed: the job did not complete.
     """
+    from vtid.accounts import local_key
     from vtid.cli.remote import Remote
     from vtid.cli.submit import fetch, upload
     from vtid.cli.watching import ending, watch
 
-    with Remote(url) as remote:
+    with Remote(url, local_key(data)) as remote:
         job = upload(say, remote, PIPELINE, source, {})
         job = _watched(say, remote, job["job_id"], watch)
         if job["status"] != "completed":

@@ -96,6 +96,7 @@ def _facts(ctx: click.Context) -> Iterator[Fact]:
     yield from encoder_facts(_encoders)
     yield from plugin_facts(config)
     yield from model_facts(config)
+    yield from access_facts(config)
     yield processors()
     yield memory()
     yield about
@@ -190,6 +191,38 @@ def model_facts(config: Config) -> Iterator[Fact]:
         words = f"{record.kind}, {record.licence}" if record else "–"
         meaning = f"{problem}; jobs that name it fail" if problem else ""
         yield Fact(f"model {name}", "missing" if problem else "ok", words, meaning)
+
+
+def access_facts(config: Config) -> Iterator[Fact]:
+    """Who can reach the daemon, by what they are let in, and whether others of this machine can read it."""
+    from vtid.accounts.first_start import KEY_FILE
+    from vtid.config import LOOPBACK, weakness
+
+    server, alone = config.server, config.server.host in LOOPBACK
+    if alone:
+        yield Fact("address", "ok", f"{server.host}: this machine only")
+    elif (server.public_url or "").startswith("https://"):
+        yield Fact("address", "ok", f"{server.host}, as {server.public_url}")
+    else:
+        meaning = "passwords and keys cross the network in the clear; docs/accounts.md tells of a proxy with TLS"
+        yield Fact("address", "note", f"{server.host}: the network, without https", meaning)
+    given = config.auth.jwt_secret_key
+    weak = weakness(given) if given else None
+    where = "auth.jwt_secret_key" if given else "of the data folder"
+    yield Fact("token secret", "note" if weak else "ok", where, f"it {weak}; fine on this machine only" if weak else "")
+    for name, file in (("key of this machine", KEY_FILE), ("secret", "secret.key")):
+        yield private_file(name, config.data.path / file)
+
+
+def private_file(name: str, path: Path) -> Fact:
+    """A file that is its owner's alone."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return Fact(name, "note", "–", "made at the first start of the daemon")
+    if mode & 0o077:
+        return Fact(name, "missing", f"{path} has mode {mode:o}", f"others can read it; run: chmod 600 {path}")
+    return Fact(name, "ok", str(path))
 
 
 def processors() -> Fact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from vtid import errors
-from vtid.cli.local import load_config
+from vtid.cli.local import load_config, own_address
 from vtid.errors import Conflict, NotFound, Problem, Unavailable, VtidError
 
 API = "/api/v1/jobs"
@@ -36,6 +36,7 @@ SHORTEST_PREFIX = 4
 ID_LENGTH = 36
 ENDED = ("completed", "failed", "cancelled")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+KEY_NAME = "VTID_API_KEY"
 
 
 class Event(Struct, frozen=True):
@@ -60,11 +61,23 @@ def url_option(command: Any) -> Any:
 def connect(ctx: click.Context) -> Remote:
     """The daemon that this command is meant for; closed when the command ends."""
     url = ctx.find_root().obj.get("url") or os.environ.get("VTID_URL")
-    if not url:
-        server = load_config(ctx).server
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        url = f"http://{host}:{server.port}"
-    return ctx.with_resource(Remote(url))
+    url = url or own_address(load_config(ctx))
+    return ctx.with_resource(Remote(url, os.environ.get(KEY_NAME) or _local_key(ctx, url)))
+
+
+def _local_key(ctx: click.Context, url: str) -> str | None:
+    """The key that a daemon on this machine left for it. It goes nowhere else."""
+    from vtid.accounts.first_start import local_key
+
+    return local_key(load_config(ctx).data.path) if _is_local(url) else None
+
+
+def _is_local(url: str) -> bool:
+    return httpx.URL(_whole(url)).host in LOOPBACK
+
+
+def _whole(url: str) -> str:
+    return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
 class Remote:
@@ -72,14 +85,16 @@ class Remote:
 
     Args:
         url: where it listens.
+        key: an API key, or an access token.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
-        # A proxy that the environment names is for the world outside, and knows nothing of this machine's own ports.
-        local = httpx.URL(self.url).host in LOOPBACK
+    def __init__(self, url: str, key: str | None = None) -> None:
+        self.url = _whole(url)
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local, follow_redirects=True)
+        # A proxy that the environment names is for the world outside, and knows nothing of this machine's own ports.
+        env = not _is_local(self.url)
+        auth = _Key(self.url, key) if key else None
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=env, follow_redirects=True, auth=auth)
 
     def __enter__(self) -> Remote:
         return self
@@ -260,6 +275,23 @@ class Remote:
         return Unavailable(f"no daemon answers at {self.url}; start one with `vtid serve`")
 
 
+class _Key(httpx.Auth):
+    """Shows the key to the daemon, and to nobody whom a link of its leads to."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._origin = _origin(httpx.URL(url))
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if _origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        yield request
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
 class _Silence(Unavailable):
     """The connection stands, and nothing comes."""
 
@@ -294,7 +326,12 @@ def problem_of(answer: httpx.Response) -> VtidError:
         for p in told.get("errors") or ()
     ]
     message = str(told.get("detail") or told.get("title") or f"HTTP {answer.status_code}")
-    return kind(message, problems=problems, suggestion=told.get("suggested_action"))
+    suggestion = told.get("suggested_action")
+    if kind is errors.Unauthorized:
+        suggestion = f"Put a key into {KEY_NAME}; on the daemon's machine, `vtid keys create` makes one."
+    if kind is errors.RateLimited:
+        return errors.RateLimited(message, float(answer.headers.get("retry-after") or 1))
+    return kind(message, problems=problems, suggestion=suggestion)
 
 
 def _kind_of(code: str, status: int) -> type[VtidError]:

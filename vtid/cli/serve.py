@@ -8,7 +8,7 @@ from vtid.cli.local import load_config
 
 
 @click.command("serve", help="Start the daemon: the HTTP API and its workers.")
-@click.option("--host", help="Address to listen on; loopback only, until there are accounts.")
+@click.option("--host", help="Address to listen on; 0.0.0.0 lets the network in.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--data", type=click.Path(file_okay=False), help="The data folder.")
 @click.option("--no-workers", is_flag=True, help="Only the API; workers are started elsewhere.")

@@ -8,8 +8,24 @@ C library and by child processes, so that nothing is to be read here.
 A relative path is relative to the file that says it; from the environment or by default, to the working directory.
 """
 
-from vtid.config.loading import ENVIRONMENT_NAMES, PLUGIN_NAMES, load
+from vtid.config.loading import ENVIRONMENT_NAMES, LOOPBACK, PLUGIN_NAMES, load, weakness
 from vtid.config.masking import MASK, masked
-from vtid.config.sections import SECTIONS, Config, Setting, describe
+from vtid.config.sections import OWNER_TIER, SECTIONS, USUAL_TIERS, Config, RateLimits, Setting, Tier, describe
 
-__all__ = ["ENVIRONMENT_NAMES", "MASK", "PLUGIN_NAMES", "SECTIONS", "Config", "Setting", "describe", "load", "masked"]
+__all__ = [
+    "ENVIRONMENT_NAMES",
+    "LOOPBACK",
+    "MASK",
+    "OWNER_TIER",
+    "PLUGIN_NAMES",
+    "SECTIONS",
+    "USUAL_TIERS",
+    "Config",
+    "RateLimits",
+    "Setting",
+    "Tier",
+    "describe",
+    "load",
+    "masked",
+    "weakness",
+]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from vtid.config.masking import is_secret
-from vtid.config.sections import SECTIONS, Config, describe
+from vtid.config.sections import SECTIONS, USUAL_TIERS, Config, Tier, describe
 from vtid.errors import ConfigError, Problem, did_you_mean
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -26,6 +26,10 @@ ENVIRONMENT_NAMES: dict[str, tuple[str, str, Callable[[str], str | None]]] = {
     "MAX_UPLOAD_SIZE_MB": ("server", "max_upload_mb", str),
     "UPLOAD_PATH": ("data", "path", str),
     "CORS_ORIGINS": ("server", "cors_origins", str),
+    "JWT_SECRET_KEY": ("auth", "jwt_secret_key", str),
+    "JWT_ALGORITHM": ("auth", "jwt_algorithm", str),
+    "JWT_ACCESS_TOKEN_EXPIRE_MINUTES": ("auth", "access_token_minutes", str),
+    "JWT_REFRESH_TOKEN_EXPIRE_DAYS": ("auth", "refresh_token_days", str),
     # What other programs mean by these two is not ours to refuse: other values say nothing.
     "ENVIRONMENT": ("logging", "format", {"production": "json", "development": "console"}.get),
     "DEBUG": ("logging", "level", lambda text: "debug" if text.lower() in _TRUE else None),
@@ -105,6 +109,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.values: dict[tuple[str, str], _Given] = dict(_default_paths())
         self.tables: dict[str, dict[str, Any]] = {}
+        self.tiers: dict[str, Tier] = dict(USUAL_TIERS)
 
     def problem(self, place: str, message: str, origin: str, code: str = "invalid") -> None:
         self.problems.append(Problem(place, message, code, origin))
@@ -135,7 +140,7 @@ class _Loader:
                 self.tables.setdefault(plugin, {})[key] = text
         for name, text in env.items():
             prefix, _, rest = name.partition("_")
-            section, _, key = rest.lower().partition("_")
+            section, key = _section_and_key(rest.lower())
             # An orchestrator sets names of its own for a service called vtid: other sections are not ours.
             if prefix == "VTID" and text and section in SECTIONS and key:
                 self.give(section, key, _Given(text, f"${name}", Path.cwd(), text=True))
@@ -150,10 +155,32 @@ class _Loader:
             self.values[section, key] = given
         elif section == "plugins" and isinstance(given.value, dict):
             self.tables.setdefault(key, {}).update(given.value)
+        elif section == "tiers" and isinstance(given.value, dict):
+            self._give_tier(key, given)
         else:
             hint = did_you_mean(key, known) or f"; known here: {', '.join(known)}"
             self.problem(f"{section}.{key}", f"unknown setting{hint}", given.origin, "unknown")
         return None
+
+    def _give_tier(self, name: str, given: _Given) -> None:
+        """What is left out of a tier that vtid brings keeps its value."""
+        known = {f.name: f.type for f in msgspec.structs.fields(Tier)}
+        values = msgspec.structs.asdict(self.tiers.get(name) or Tier())
+        for key, value in given.value.items():
+            place = f"tiers.{name}.{key}"
+            if key not in known:
+                hint = did_you_mean(key, known) or f"; known here: {', '.join(known)}"
+                self.problem(place, f"unknown setting{hint}", given.origin, "unknown")
+                continue
+            try:
+                values[key] = msgspec.convert(value, known[key])
+            except msgspec.ValidationError as error:
+                self.problem(place, f"{error} (here: {value!r})", given.origin)
+        if _TIER_NAME.fullmatch(name):
+            self.tiers[name] = Tier(**values)
+        else:
+            words = "a tier's name has lower case letters, digits, - and _, at most 64"
+            self.problem(f"tiers.{name}", words, given.origin)
 
     def build(self, file: Path | None) -> Config:
         """Turn what was given into the configuration; what is wrong keeps its default, so that the rest is checked."""
@@ -166,6 +193,7 @@ class _Loader:
                 shown = "" if is_secret(key) or "://" in str(given.value) else f" (here: {given.value!r})"
                 self.problem(f"{section}.{key}", f"{error}{shown}", given.origin)
         sections["plugins"]["tables"] = self.tables
+        sections["tiers"]["tables"] = self.tiers
         built: dict[str, Any] = {name: SECTIONS[name](**values) for name, values in sections.items()}
         config = Config(**built, file=file)
         for setting, message in _broken_rules(config):
@@ -195,16 +223,38 @@ def _path(value: Any, base: Path) -> Path:
     return base / Path(value).expanduser()
 
 
-_NOT_LOOPBACK = (
-    "{} would let others in, and accounts are not built yet; keep 127.0.0.1 and reach vtid "
-    "through an SSH tunnel or a reverse proxy that asks for a password"
-)
+def _section_and_key(name: str) -> tuple[str, str]:
+    """Of a variable's name, in lower case: the longest section that it begins with, and the rest."""
+    found = [section for section in SECTIONS if name.startswith(f"{section}_")]
+    section = max(found, key=len, default="")
+    return section, name[len(section) + 1 :]
+
+
+_TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+SHORTEST_SECRET = 32
+_WELL_KNOWN = re.compile(r"change.?(me|this|in)|your|super.?secret|example|default|placeholder", re.IGNORECASE)
+"""What stands in examples, and is in use because somebody copied one."""
+
+
+def weakness(secret: str) -> str | None:
+    """Why a stranger could guess a secret, or None."""
+    if len(secret) < SHORTEST_SECRET:
+        return f"has {len(secret)} characters and needs {SHORTEST_SECRET}"
+    if _WELL_KNOWN.search(secret) or len(set(secret)) < 10:
+        return "is one that stands in examples, or as easy to guess"
+    return None
 
 
 def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
     """Rules over values that types cannot say: the setting at fault, and why."""
-    if config.server.host not in LOOPBACK:
-        yield "server.host", _NOT_LOOPBACK.format(config.server.host)
+    secret = config.auth.jwt_secret_key
+    if secret and config.server.host not in LOOPBACK and (weak := weakness(secret)):
+        remedy = 'take a random one (openssl rand -hex 32), or "" for the one in the data folder'
+        yield "auth.jwt_secret_key", f"{weak}, and {config.server.host} lets others in; {remedy}"
+    if config.auth.registration_tier not in config.tiers.tables:
+        hint = did_you_mean(config.auth.registration_tier, config.tiers.tables)
+        known = f"; there are: {', '.join(config.tiers.tables)}"
+        yield "auth.registration_tier", f"there is no tier {config.auth.registration_tier}{hint or known}"
     if config.server.public_url and not re.match(r"https?://[^/]", config.server.public_url):
         yield "server.public_url", "must begin with http:// or https:// and name a host"
     if config.database.url and not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?:", config.database.url):

@@ -18,9 +18,9 @@ class _Section(Struct, frozen=True, kw_only=True):
 class Server(_Section, frozen=True, kw_only=True):
     """The HTTP server."""
 
-    host: Annotated[str, Meta(description="Address to listen on; loopback only until accounts are built.")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str, Meta(description="Address to listen on; 0.0.0.0 lets the network in, which docs/accounts.md is about.")
+    ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8750
     public_url: Annotated[
         str | None,
@@ -28,6 +28,10 @@ class Server(_Section, frozen=True, kw_only=True):
     ] = None
     cors_origins: Annotated[
         tuple[str, ...], Meta(description="Origins of other sites whose pages may call the API (https://example.org).")
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."),
     ] = ()
     max_upload_mb: Annotated[int, Meta(ge=1, description="Largest upload, in megabytes.")] = 2048
     drain_seconds: Annotated[
@@ -87,6 +91,76 @@ class Workers(_Section, frozen=True, kw_only=True):
     def threads(self) -> int:
         """Threads for one step: as configured, or this process's cores shared out."""
         return self.threads_per_step or max(1, len(os.sched_getaffinity(0)) // self.count)
+
+
+class Auth(_Section, frozen=True, kw_only=True):
+    """Logging in."""
+
+    registration: Annotated[bool, Meta(description="Whether strangers may make accounts for themselves.")] = False
+    registration_tier: Annotated[str, Meta(description="The tier of whoever registers.")] = "free"
+    access_token_minutes: Annotated[int, Meta(ge=1, description="How long an access token works.")] = 30
+    refresh_token_days: Annotated[
+        int, Meta(ge=1, description="How long a refresh token, or a login in a browser, works.")
+    ] = 7
+    login_link_hours: Annotated[int, Meta(ge=1, description="How long a one-time login link works.")] = 24
+    jwt_secret_key: Annotated[
+        str, Meta(description='Signs access tokens, 32 characters or more; "" takes one from the data folder.')
+    ] = ""
+    jwt_algorithm: Annotated[Literal["HS256"], Meta(description="How they are signed.")] = "HS256"
+
+
+class Credits(_Section, frozen=True, kw_only=True):
+    """What jobs cost."""
+
+    per_second: Annotated[float, Meta(ge=0, description="Credits for a second of output video; 0 charges nothing.")] = (
+        1.0
+    )
+
+
+class RateLimits(_Section, frozen=True, kw_only=True):
+    """Requests of one address or user: so many a minute, of which so many may come at once. Tiers have their own."""
+
+    public_per_minute: Annotated[int, Meta(ge=1, description="Of an address that is not logged in.")] = 60
+    public_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 10
+    login_per_minute: Annotated[
+        int, Meta(ge=1, description="Attempts to log in: of an address, and on an account.")
+    ] = 5
+    login_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 5
+    internal_per_minute: Annotated[int, Meta(ge=1, description="Of machines: health, metrics, internal routes.")] = 1000
+    internal_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 100
+    websocket_per_minute: Annotated[int, Meta(ge=1, description="Openings of WebSockets.")] = 10
+    websocket_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 2
+
+
+class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an account of a tier may do."""
+
+    credits: Annotated[int, Meta(ge=0)] = 0
+    """Given to a new account."""
+    requests_per_minute: Annotated[int, Meta(ge=0)] = 60
+    """0 for any number."""
+    concurrent_jobs: Annotated[int, Meta(ge=0)] = 1
+    """Jobs at work at once, 0 for any number; more of them wait their turn."""
+    segments: Annotated[int, Meta(ge=0)] = 0
+    """Segments of a pro job; 0 allows none."""
+    metered: bool = True
+    """Whether jobs cost credits."""
+
+
+OWNER_TIER = "owner"
+"""Of the first admin."""
+USUAL_TIERS: dict[str, Tier] = {
+    "free": Tier(credits=100, requests_per_minute=10, concurrent_jobs=1, segments=0),
+    "pro": Tier(credits=1000, requests_per_minute=60, concurrent_jobs=3, segments=5),
+    "enterprise": Tier(credits=5000, requests_per_minute=300, concurrent_jobs=10, segments=10),
+    OWNER_TIER: Tier(requests_per_minute=0, concurrent_jobs=0, segments=100, metered=False),
+}
+
+
+class Tiers(_Section, frozen=True, kw_only=True):
+    """What accounts may do, by the name of their tier; each stands in a table [tiers.NAME]."""
+
+    tables: dict[str, Tier] = field(default_factory=lambda: dict(USUAL_TIERS))
 
 
 class Limits(_Section, frozen=True, kw_only=True):
@@ -173,6 +247,10 @@ class Config(Struct, frozen=True, kw_only=True):
     database: Database = field(default_factory=Database)
     queue: Queue = field(default_factory=Queue)
     storage: Storage = field(default_factory=Storage)
+    auth: Auth = field(default_factory=Auth)
+    tiers: Tiers = field(default_factory=Tiers)
+    credits: Credits = field(default_factory=Credits)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     workers: Workers = field(default_factory=Workers)
     limits: Limits = field(default_factory=Limits)
     retry: Retry = field(default_factory=Retry)
@@ -183,6 +261,10 @@ class Config(Struct, frozen=True, kw_only=True):
     logging: Logging = field(default_factory=Logging)
     file: Path | None = None
     """The file that was read; not a setting."""
+
+    def tier(self, name: str) -> Tier:
+        """A tier; of one that vtid.toml has no more, what a stranger would get."""
+        return self.tiers.tables.get(name) or self.tiers.tables[self.auth.registration_tier]
 
     @property
     def database_url(self) -> str:

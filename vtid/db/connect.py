@@ -43,6 +43,7 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             # Every transaction below ends in a commit or a rollback: one more rollback would only cost time.
             pool_reset_on_return=None,
+            hide_parameters=True,  # of a statement that failed: its values are in no log
         )
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)

@@ -12,15 +12,12 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
+from vtid.db.ledger import lock_user, reserve, settle
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job, to_run
 from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
-from vtid.errors import Conflict, InvalidInput, NotFound
-
-IDEMPOTENCY_KEPT_S = 7 * 24 * 3600
-RESERVED_S = 600.0
-"""A key with no job after this long was reserved by a daemon that died; taking a request in takes seconds."""
+from vtid.errors import Conflict, NotFound
 
 
 class NewJob(Struct, frozen=True):
@@ -54,7 +51,11 @@ class Jobs:
     # --- in
 
     async def add(self, new: NewJob) -> Job:
-        """Store a job, its files and its first event in one transaction; returns the job as stored."""
+        """Store a job, its files, its first event and what it may cost in one transaction; returns it as stored.
+
+        Raises:
+            InsufficientCredits: its owner has too few; nothing is stored.
+        """
         job, now = new.job, self._clock()
         async with self._db.write(durable=True) as c:
             await c.execute(insert(jobs).values(_job_row(job, now)))
@@ -67,50 +68,9 @@ class Jobs:
             if new.idempotency_key:
                 mine = and_(idempotency.c.user_id == job.user_id, idempotency.c.key == new.idempotency_key)
                 await c.execute(update(idempotency).where(mine).values(job_id=job.id))
+            if job.metered:
+                await reserve(c, job.user_id, job.id, job.estimated_credits or 0, now)
         return msgspec.structs.replace(job, created_at=now, updated_at=now, event_seq=1)
-
-    async def reserve(self, user_id: str, key: str, request_hash: str) -> str | None:
-        """Reserve an idempotency key.
-
-        Returns:
-            None when the caller is the first and must go on (and `forget` the key if it fails), or the id of the job
-            that the first request made.
-
-        Raises:
-            InvalidInput: the key was used for another request.
-            Conflict: the first request is still on its way.
-        """
-        now = self._clock()
-        async with self._db.write() as c:
-            abandoned = and_(idempotency.c.job_id.is_(None), idempotency.c.created_at < now - RESERVED_S)
-            expired = idempotency.c.created_at < now - IDEMPOTENCY_KEPT_S
-            await c.execute(delete(idempotency).where(or_(expired, abandoned)))
-            row = (
-                (await c.execute(select(idempotency).where(idempotency.c.user_id == user_id, idempotency.c.key == key)))
-                .mappings()
-                .one_or_none()
-            )
-            if row is None:
-                await c.execute(
-                    insert(idempotency).values(user_id=user_id, key=key, request_hash=request_hash, created_at=now)
-                )
-                return None
-        if row["request_hash"] != request_hash:
-            raise InvalidInput("This Idempotency-Key was used for another request; take a new one.")
-        if row["job_id"] is None:
-            raise Conflict(
-                "The first request with this Idempotency-Key is still being taken in; try again in a moment."
-            )
-        return str(row["job_id"])
-
-    async def forget(self, user_id: str, key: str) -> None:
-        """Free a key whose request failed."""
-        async with self._db.write() as c:
-            await c.execute(
-                delete(idempotency).where(
-                    idempotency.c.user_id == user_id, idempotency.c.key == key, idempotency.c.job_id.is_(None)
-                )
-            )
 
     # --- out
 
@@ -181,10 +141,11 @@ class Jobs:
             rows = await c.execute(select(jobs.c.id, jobs.c.lease_until).where(jobs.c.id.in_(job_ids)))
             return {str(i): until for i, until in rows}
 
-    async def counts(self) -> dict[str, int]:
-        """How many jobs are in each state."""
+    async def counts(self, user_id: str | None = None) -> dict[str, int]:
+        """How many jobs are in each state: all of them, or a user's."""
+        where = [jobs.c.user_id == user_id] if user_id else []
         async with self._db.read() as c:
-            rows = await c.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+            rows = await c.execute(select(jobs.c.status, func.count()).where(*where).group_by(jobs.c.status))
             return {s.value: 0 for s in JobStatus} | {str(s): int(n) for s, n in rows}
 
     async def workers(self, seen_since: float) -> Sequence[dict[str, Any]]:
@@ -211,7 +172,12 @@ class Jobs:
         return await self.get(job_id)
 
     async def retry(self, job_id: str, user_id: str | None = None) -> Job:
-        """Put a failed or cancelled job back: from the first step that did not complete; what is done stays done."""
+        """Put a failed or cancelled job back: from the first step that did not complete; what is done stays done.
+
+        Raises:
+            Conflict: it has not ended, or ended well.
+            InsufficientCredits: its owner has too few by now.
+        """
         now = self._clock()
         async with self._db.write() as c:
             job = to_job(await _row(c, job_id, user_id))
@@ -239,11 +205,14 @@ class Jobs:
                 "error": None,
                 "completed_at": None,
                 "cancel_requested": False,
+                "actual_credits_used": None,
             }
             changes |= {"wake_at": None, "rung_at": None, "lease_until": None, "worker_id": None}
             await emit(
                 c, job_id, now, "status", {"status": "queued", "progress": job.progress, "message": message}, **changes
             )
+            if job.metered:
+                await reserve(c, job.user_id, job_id, job.estimated_credits or 0, now)
         return await self.get(job_id)
 
     async def delete(self, job_id: str, user_id: str | None = None) -> Sequence[str]:
@@ -274,9 +243,13 @@ async def end(
     message: str,
     progress: int,
     *guards: Any,
+    used: int = 0,
     **changes: Any,
 ) -> bool:
-    """End a job inside a transaction: its row, its open steps, its last event; nobody needs its progress events now."""
+    """End a job inside a transaction: its row, its open steps, its last event, its credits.
+
+    Nobody needs its progress events now; the user's next job has its turn. `used` is what it cost, in credits.
+    """
     final: dict[str, Any] = {"status": status.value, "message": message, "progress": progress, "completed_at": now}
     final |= {"lease_until": None, "worker_id": None, "wake_at": None, "rung_at": None}
     data: dict[str, Any] = {"status": status.value, "progress": progress, "message": message}
@@ -293,7 +266,22 @@ async def end(
         .values(status=closed.value, ended_at=now, wake_at=None)
     )
     await connection.execute(delete(events).where(events.c.job_id == job_id, events.c.type == "progress"))
+    await settle(connection, job_id, used, now)
+    await _let_next(connection, job_id)
     return True
+
+
+async def _let_next(connection: AsyncConnection, job_id: str) -> None:
+    """Wake the job of the same user that waits longest for its turn."""
+    user_id = (await connection.execute(select(jobs.c.user_id).where(jobs.c.id == job_id))).scalar_one()
+    if await lock_user(connection, user_id) is None:  # of nobody, nothing waits
+        return
+    waits = (jobs.c.user_id == user_id, jobs.c.status == JobStatus.QUEUED.value, jobs.c.wake_at.is_not(None))
+    # One that a worker looks at right now is skipped: that worker waits for the user's row, and then sees this ending.
+    held = select(jobs.c.id).where(*waits).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+    first = (await connection.execute(held.with_for_update(skip_locked=True))).scalar_one_or_none()
+    if first:
+        await connection.execute(update(jobs).where(jobs.c.id == first).values(wake_at=None, rung_at=None))
 
 
 async def _row(connection: AsyncConnection, job_id: str, user_id: str | None) -> Any:
@@ -319,6 +307,8 @@ def _job_row(job: Job, now: float) -> dict[str, Any]:
         "message": job.message,
         "metadata": builtins(job.metadata),
         "results": [],
+        "estimated_credits": job.estimated_credits,
+        "metered": job.metered,
         "created_at": now,
         "updated_at": now,
         "rung_at": now,

@@ -5,6 +5,8 @@ Times are seconds since the epoch (UTC) as floats: leases and wake-ups are arith
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -14,10 +16,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -61,12 +65,18 @@ jobs = Table(
     Column("worker_id", String(100)),
     Column("lease_until", Float),
     Column("event_seq", Integer, nullable=False, default=0),
+    Column("estimated_credits", Integer),
+    Column("actual_credits_used", Integer),
+    Column("metered", Boolean, nullable=False, default=False),  # whether it is paid for
+    Column("reserved_credits", Integer, nullable=False, default=0),  # held back now, until it ends
     # Newest first is how jobs are listed, and the id breaks ties: the key of keyset paging.
     Index(None, "user_id", "created_at", "id"),
     # What the reconciler asks for, several times a second.
     Index(None, "status", "lease_until"),
     Index(None, "status", "wake_at"),
     Index(None, "worker_id"),
+    # How many jobs of a user run, and which is next.
+    Index(None, "user_id", "status", "created_at", "id"),
 )
 
 assets = Table(
@@ -146,7 +156,8 @@ idempotency = Table(
     Column("user_id", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_hash", String(64), nullable=False),
-    Column("job_id", String(36)),  # None while the first request is still being taken in
+    Column("job_id", String(36)),  # of the job that the first request made
+    Column("answer", LargeBinary),  # sealed; of a request that made something else. Neither: it is still on its way
     Column("created_at", Float, nullable=False),
 )
 
@@ -160,4 +171,67 @@ workers = Table(
     Column("labels", JSON, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("email_key", String(254), nullable=False),  # without case: what has to be unique
+    Column("password_hash", Text),  # None: no password was chosen yet
+    Column("role", String(16), nullable=False),
+    Column("tier", String(64), nullable=False),
+    Column("suspended", Boolean, nullable=False, default=False),
+    Column("generation", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("last_login_at", Float),
+    UniqueConstraint("email_key", name="uq_users_email_key"),
+    Index(None, "created_at", "id"),
+)
+
+
+def _user_id(**more: Any) -> Column[str]:
+    return Column("user_id", String(64), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, **more)
+
+
+tokens = Table(  # what a person logs in or stays logged in with
+    "tokens",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    _user_id(index=True),
+    Column("family", String(36), nullable=False, index=True),  # all that came from one login
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+    Column("used_at", Float),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _user_id(index=True),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("last_used_at", Float),
+    Column("revoked_at", Float),
+    UniqueConstraint("hash", name="uq_api_keys_hash"),
+)
+
+ledger = Table(  # rows are added, never changed
+    "ledger",
+    metadata,
+    _user_id(primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("balance", BigInteger, nullable=False),  # after this row, so that nobody has to add them all up
+    Column("job_id", String(36)),
+    Column("reason", Text, nullable=False, default=""),
 )

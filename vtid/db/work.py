@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.jobs import end
+from vtid.db.ledger import lock_user
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_job, to_run
 from vtid.db.tables import artifacts, assets, effects, jobs, step_runs, workers
 from vtid.domain.artifact import Artifact, Asset
@@ -25,6 +26,8 @@ from vtid.sdk import Recorded
 
 RING_AGAIN_S = 10.0
 """A job that nobody took for this long is rung for again: its bell may have gone down with the worker that heard it."""
+TURN_S = 300.0
+"""A job that waits for its turn is looked at again after so long, should nobody have called it before."""
 
 
 class Claim(Struct, frozen=True):
@@ -49,15 +52,22 @@ class Work:
         worker_id: unique among all workers.
         lease_s: for how long a claim holds without renewal.
         clock: seconds since the epoch.
+        at_once: how many jobs of a user of that tier run at once; 0 for any number.
     """
 
     def __init__(
-        self, database: Database, worker_id: str, lease_s: float = 30.0, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        worker_id: str,
+        lease_s: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        at_once: Callable[[str], int] = lambda _tier: 0,
     ) -> None:
         self._db = database
         self.worker_id = worker_id
         self.lease_s = lease_s
         self._clock = clock
+        self._at_once = at_once
 
     def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
         return (jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value, jobs.c.id == job_id)
@@ -69,7 +79,10 @@ class Work:
     # --- leases
 
     async def claim(self, job_id: str) -> Claim | None:
-        """Take a job that is free to be taken; None when it is not (any more). Of racing workers one gets it."""
+        """Take a job that is free to be taken; None when it is not (any more). Of racing workers one gets it.
+
+        One whose user has as many at work as the tier allows stays queued, and says so.
+        """
         now = self._clock()
         free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
         due = or_(jobs.c.wake_at.is_(None), jobs.c.wake_at <= now)
@@ -82,11 +95,37 @@ class Work:
             if row["cancel_requested"]:
                 await end(c, job_id, now, JobStatus.CANCELLED, "Cancelled", row["progress"])
                 return None
+            if row["status"] == JobStatus.QUEUED.value and await self._must_wait(c, row, now):
+                return None
             # A job that comes back from a wait holds no worker id; one that still does lost its worker.
             if row["worker_id"] is not None:
                 running = and_(step_runs.c.job_id == job_id, step_runs.c.status == StepStatus.RUNNING.value)
                 await c.execute(update(step_runs).where(running).values(status="pending", lost=step_runs.c.lost + 1))
             return await self._taken(c, row, now)
+
+    async def _must_wait(self, c: AsyncConnection, row: RowMapping, now: float) -> bool:
+        """Whether other jobs of the same user come first: those at work, and those that came in before this one."""
+        user = await lock_user(c, row["user_id"])
+        at_once = self._at_once(user["tier"]) if user else 0
+        if not user or not at_once:
+            return False
+        before = or_(
+            jobs.c.created_at < row["created_at"],
+            and_(jobs.c.created_at == row["created_at"], jobs.c.id < row["id"]),
+        )
+        works = jobs.c.status == JobStatus.PROCESSING.value
+        first = or_(works, and_(jobs.c.status == JobStatus.QUEUED.value, before))
+        ahead = select(jobs.c.id).where(jobs.c.user_id == row["user_id"], first).limit(at_once)
+        if len((await c.execute(ahead)).all()) < at_once:
+            return False
+        many = "1 job runs" if at_once == 1 else f"{at_once} jobs run"
+        message = f"Waiting for its turn: {many} at once on the tier {user['tier']}"
+        if message == row["message"]:
+            await c.execute(update(jobs).where(jobs.c.id == row["id"]).values(wake_at=now + TURN_S))
+        else:
+            data = {"status": "queued", "progress": row["progress"], "message": message}
+            await emit(c, row["id"], now, "status", data, message=message, wake_at=now + TURN_S)
+        return True
 
     async def _taken(self, c: AsyncConnection, row: RowMapping, now: float) -> Claim:
         """Put the lease on a free job, and read all that a turn at it needs."""
@@ -303,11 +342,13 @@ class Work:
             for run in runs:
                 await self._put_run(c, job_id, run)
 
-    async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
-        """End a job well."""
+    async def complete(
+        self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str, used: int = 0
+    ) -> None:
+        """End a job well; it cost `used` credits."""
         async with self._db.write(durable=True) as c:
             changes = {"results": builtins(results), "metadata": builtins(metadata), "error": None}
-            await self._end(c, job_id, JobStatus.COMPLETED, message, 100, **changes)
+            await self._end(c, job_id, JobStatus.COMPLETED, message, 100, used=used, **changes)
 
     async def fail(self, job_id: str, failure: Failure, job_progress: int) -> None:
         """End a job badly."""

@@ -133,6 +133,11 @@ class Job(Struct, kw_only=True):
     worker_id: str | None = None
     lease_until: float | None = None
     event_seq: int = 0
+    estimated_credits: int | None = None
+    actual_credits_used: int | None = None
+    """Known once the job has ended."""
+    metered: bool = False
+    """Whether its owner pays for it; the two numbers above are told either way."""
 
 
 class Event(Struct, frozen=True):

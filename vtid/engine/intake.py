@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from vtid.accounts import Accounts, pricing
 from vtid.db import Jobs, NewJob
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
@@ -50,6 +51,7 @@ class Intake:
         ring: tells the queue of a new job.
         scratch: a folder on the way of files to the prober.
         models: that params may name.
+        accounts: who pays.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Intake:
         ring: Callable[[str], None],
         scratch: Path,
         models: Store,
+        accounts: Accounts,
     ) -> None:
         self.jobs = jobs
         self.storage = storage
@@ -71,6 +74,11 @@ class Intake:
         self.ring = ring
         self.scratch = scratch
         self.models = models
+        self.accounts = accounts
+
+    def estimate(self, pipeline: Pipeline, seconds: float) -> int:
+        """Credits that a job of a pipeline will probably cost, given the length of its longest video."""
+        return pricing.estimate(pipeline, self.plugins.specs, seconds, self.accounts.config.credits.per_second)
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -117,19 +125,29 @@ class Draft:
         params: Mapping[str, Any],
         display_name: str | None = None,
         idempotency_key: str | None = None,
+        seconds: float | None = None,
     ) -> Job:
-        """Check everything, store the job, ring the queue.
+        """Check everything, store the job, hold back what it will cost, ring the queue.
+
+        Args:
+            pipeline: its name.
+            params: of the job.
+            display_name: for people.
+            idempotency_key: that was reserved for this job.
+            seconds: of its output, where that is known to differ from its longest video.
 
         Raises:
             NotFound, PipelineError, Unavailable: about the pipeline.
             MediaError, UnsupportedMedia: about a file.
             InvalidInput: about params, with every problem.
+            InsufficientCredits: its owner cannot pay for it.
         """
         found = self._intake.pipelines.get(pipeline)
         frozen, job_params = freeze(found, self._intake.plugins.specs, params)
         self._check_sources(frozen)
         assets = {name: await self._asset(name, source) for name, source in self.sources.items()}
-        self._check_steps(frozen, {name: a.info for name, a in assets.items() if a.info})
+        infos = {name: a.info for name, a in assets.items() if a.info}
+        self._check_steps(frozen, infos)
         first = next(iter(self.sources.values()), None)
         job = Job(
             id=self.job_id,
@@ -140,6 +158,10 @@ class Draft:
             inputs={name: a.id for name, a in assets.items()},
             original_filename=first.filename if first else pipeline,
             display_name=display_name,
+            estimated_credits=self._intake.estimate(
+                frozen, pricing.longest(infos.values()) if seconds is None else seconds
+            ),
+            metered=await self._intake.accounts.is_metered(self.user_id),
         )
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
         stored = await self._intake.jobs.add(NewJob(job, new, idempotency_key))

@@ -10,23 +10,46 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Scope
 
 from vtid.app import App
+from vtid.domain.account import Principal
 from vtid.web import docs
+from vtid.web.auth import COOKIE, Gate
 from vtid.web.errors import HANDLERS
 from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
+from vtid.web.limits import Limiter
 from vtid.web.metrics import Metrics
-from vtid.web.requests import Outermost
-from vtid.web.routes import files, health, jobs, pages, pipelines, previews, submit
+from vtid.web.requests import HTTPS, SAFETY, Outermost
+from vtid.web.routes import (
+    account,
+    admin,
+    auth,
+    credit,
+    files,
+    health,
+    jobs,
+    login,
+    pages,
+    pipelines,
+    previews,
+    submit,
+)
 
-EVERYBODY = "local"
-ROUTES = (submit, jobs, previews, health, files, pipelines, pages, docs)
+ROUTES = (submit, credit, jobs, previews, auth, account, admin, health, files, pipelines, pages, login, docs)
 
 
-def current_user() -> str:
-    """Who asks. Everybody is one user until there are accounts, which come in here."""
-    return EVERYBODY
+def current_principal(scope: Scope) -> Principal:
+    """Who asks. The gate has seen to it that there is somebody."""
+    principal: Principal = scope["state"]["principal"]
+    return principal
+
+
+def current_user(scope: Scope) -> str:
+    """The id of who asks."""
+    return current_principal(scope).user_id
 
 
 def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
@@ -41,22 +64,31 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
     """
     feed = feed or EventFeed(core.jobs)
     metrics = Metrics(core, feed)
+    guard, limiter = Guard(core.config), Limiter(core.config.queue_url)
+    gate = Gate(core.accounts, limiter, core.config, guard)
 
     def provide_core() -> App:
         return core
+
+    def provide_gate() -> Gate:
+        return gate
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with feed.running():
             yield
+        await limiter.close()
 
     web = Litestar(
         route_handlers=[handler for routes in ROUTES for handler in routes.handlers],
+        guards=[gate],
         dependencies={
             "core": Provide(provide_core, sync_to_thread=False),
+            "gate": Provide(provide_gate, sync_to_thread=False),
             "user_id": Provide(current_user, sync_to_thread=False),
+            "who": Provide(current_principal, sync_to_thread=False),
         },
-        state=State({"feed": feed, "metrics": metrics}),
+        state=State({"feed": feed, "metrics": metrics, "gate": gate}),
         exception_handlers=HANDLERS,
         cors_config=_cors(core.config.server.cors_origins),
         lifespan=[lifespan],
@@ -65,7 +97,8 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
         logging_config=None,  # structlog is configured by the process; requests.py writes the access log
         debug=False,
     )
-    web.asgi_handler = Outermost(web.asgi_handler, Guard(core.config), metrics)
+    secure = (core.config.server.public_url or "").startswith("https://")
+    web.asgi_handler = Outermost(web.asgi_handler, guard, metrics, SAFETY | HTTPS if secure else SAFETY)
     return web
 
 
@@ -73,6 +106,7 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["X-Request-ID", "Location", "Idempotency-Replayed", "Content-Range", "Accept-Ranges", "ETag"]
+    exposed += ["Retry-After", "RateLimit", "RateLimit-Policy"]
     return CORSConfig(allow_origins=list(origins), expose_headers=exposed)
 
 
@@ -87,4 +121,14 @@ def _openapi(version: str) -> OpenAPIConfig:
         ),
         use_handler_docstrings=True,
         openapi_router=docs.Nowhere("/schema", route_handlers=[]),
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http", scheme="bearer", description="An access token (JWT) or an API key (`vtid_…`)."
+                ),
+                "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+                "session": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie"),
+            }
+        ),
+        security=[{"bearer": []}, {"key": []}, {"session": []}],
     )

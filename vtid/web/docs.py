@@ -11,6 +11,8 @@ from litestar import MediaType, Request, Response, Router, get
 from litestar.params import FromPath
 
 from vtid.errors import NotFound
+from vtid.web import openapi
+from vtid.web.auth import OPEN_ROUTES
 
 SCHEMA = "/schema/openapi.json"
 ASSETS = "/docs/assets"
@@ -28,7 +30,7 @@ REDOC = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>vt
 # The bundles themselves name pictures and validators elsewhere; the browser is told to fetch nothing from there.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:"
+    "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
 )
 
 
@@ -70,7 +72,7 @@ async def redoc() -> Response[str]:
 @get(SCHEMA, include_in_schema=False, media_type="application/vnd.oai.openapi+json", sync_to_thread=False)
 def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI document."""
-    return request.app.openapi_schema.to_schema()
+    return openapi.complete(request.app.openapi_schema.to_schema(), OPEN_ROUTES)
 
 
 @get(ASSETS + "/{name:path}", include_in_schema=False, sync_to_thread=True)

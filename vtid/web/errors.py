@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import UNSET
 
-from vtid.errors import Problem, VtidError
+from vtid.errors import Problem, RateLimited, Unauthorized, VtidError
 from vtid.web.schemas import FieldProblem, ProblemView
 
 log = structlog.get_logger("vtid.web")
@@ -85,6 +86,10 @@ def _known(request: AnyRequest, error: VtidError) -> Response[Any]:
     if isinstance(error, HttpError):
         title = HTTPStatus(error.http_status).phrase
         return respond(request, error.http_status, error.http_code, title, error.message, headers=error.headers, **told)
+    if isinstance(error, Unauthorized):
+        told["headers"] = {"WWW-Authenticate": "Bearer"}
+    elif isinstance(error, RateLimited):
+        told["headers"] = {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("a request failed", reason=error.message, code=error.code)
     return respond(request, error.status, error.code, error.title, error.message, **told)

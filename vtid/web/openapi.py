@@ -6,6 +6,7 @@ the first; what they read is described here, from the same Structs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -34,8 +35,8 @@ JOB: dict[str, Any] = {
     "original_filename": "holiday.mp4",
     "display_name": None,
     "pipeline": "remove-text",
-    "estimated_credits": None,
-    "actual_credits_used": None,
+    "estimated_credits": 30,
+    "actual_credits_used": 30,
     "metadata": {},
 }
 STEP = {"id": "clean", "title": "Removing text", "status": "completed", "progress": 100, "message": None, "attempt": 1}
@@ -48,7 +49,8 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
         "params.regions[0].width: Expected `float` > 0.0",
         [{"field": "params.regions[0].width", "message": "Expected `float` > 0.0", "code": "invalid"}],
     ),
-    403: ("bad_link", "Forbidden", "This link is not valid, or has expired.", []),
+    401: ("unauthorized", "Log in first", "Nobody is logged in here.", []),
+    403: ("forbidden", "Not allowed", "This key is not for that: it lacks the scope write.", []),
     404: ("not_found", "Not found", f"There is no job {JOB_ID}.", []),
     409: ("conflict", "The state does not allow this", "This job is processing; cancel it first.", []),
     413: (
@@ -60,6 +62,7 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
     415: ("unsupported_media", "This is not a video", "notes.mp4 is a text file.", []),
     416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The file has 1024 bytes.", []),
     422: ("unreadable_media", "The video cannot be read", "clip.mp4 ends in the middle.", []),
+    429: ("rate_limited", "Too many requests", "Too many requests; try again in 6 s.", []),
     503: ("unavailable", "Not available now", "The database does not answer.", []),
     507: ("disk_full", "The disk is full", "The disk has 12 MiB left.", []),
 }
@@ -81,9 +84,9 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     return {status: _problem(status) for status in sorted({400, *statuses})}
 
 
-def _problem(status: int) -> ResponseSpec:
+def _example(status: int) -> dict[str, Any]:
     code, title, detail, errors = _PROBLEMS[status]
-    value = {
+    return {
         "type": f"urn:vtid:problem:{code}",
         "title": title,
         "status": status,
@@ -91,12 +94,15 @@ def _problem(status: int) -> ResponseSpec:
         "errors": errors,
         "request_id": "5f2b0c9e7d1a4c3f",
     }
+
+
+def _problem(status: int) -> ResponseSpec:
     return ResponseSpec(
         ProblemView,
         generate_examples=False,
         description=HTTPStatus(status).phrase,
         media_type=MEDIA_TYPE,
-        examples=[Example(value=value)],
+        examples=[Example(value=_example(status))],
     )
 
 
@@ -168,3 +174,30 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     if "$ref" in node:
         return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
     return {key: _inlined(value, definitions) for key, value in node.items()}
+
+
+def complete(document: dict[str, Any], open_routes: Mapping[str, str | None]) -> dict[str, Any]:
+    """The document with what the gate may answer before a route is reached.
+
+    Args:
+        document: as the routes make it; it is changed.
+        open_routes: that need nobody known, and the limit on each.
+    """
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            if not isinstance(operation, dict) or "responses" not in operation:
+                continue
+            if path in open_routes:
+                operation["security"] = []
+            statuses = ((429,) if open_routes[path] else ()) if path in open_routes else (401, 403, 429)
+            for status in statuses:
+                operation["responses"].setdefault(str(status), _gate_answer(status))
+    return document
+
+
+def _gate_answer(status: int) -> dict[str, Any]:
+    content = {
+        "schema": {"$ref": "#/components/schemas/ProblemView"},
+        "examples": {"problem": {"value": _example(status)}},
+    }
+    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}}

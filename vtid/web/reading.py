@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import enum
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar, get_args
@@ -18,6 +20,7 @@ from vtid.web.errors import ClientGone
 T = TypeVar("T", bound=Struct)
 AnyRequest = Request[Any, Any, Any]
 MAX_JSON = 1024 * 1024
+MOST_ID = 64
 
 
 async def chunks(request: AnyRequest) -> AsyncIterator[bytes]:
@@ -53,6 +56,20 @@ async def json_object(request: AnyRequest) -> dict[str, Any]:
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     return value
+
+
+async def body(request: AnyRequest, type_: type[T]) -> T:
+    """The body, which must be a JSON object, as `type_` has it.
+
+    Raises:
+        InvalidInput: with every complaint.
+        TooLarge: it is no request but a file.
+    """
+    raw, problems = await json_object(request), list[Problem]()
+    found = convert(raw, type_, problems)
+    if found is None:
+        raise InvalidInput(str(problems[0]), problems=problems)
+    return found
 
 
 def parse_object(text: bytes | str, place: str, problems: list[Problem]) -> dict[str, Any]:
@@ -144,3 +161,36 @@ def job_id(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise NotFound(f"There is no job {text}.") from None
+
+
+def plain_id(text: str) -> str:
+    """The id in a path of something whose ids are not all alike.
+
+    Raises:
+        NotFound: nothing can have it; PostgreSQL could not even be asked.
+    """
+    if len(text) > MOST_ID or not text.isprintable():
+        raise NotFound("There is nothing of this id.")
+    return text
+
+
+# --- pages
+
+
+def cursor(at: float, last: str) -> str:
+    """Where a page ended, for the next one to begin behind."""
+    return base64.urlsafe_b64encode(msgspec.json.encode((at, last))).decode().rstrip("=")
+
+
+def position(text: str | None) -> tuple[float, str] | None:
+    """What a cursor says; None where none was given. Raises `InvalidInput`."""
+    if not text:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        at, last = msgspec.json.decode(raw, type=tuple[float, str])
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        at, last = 0.0, "\0"
+    if len(last) > MOST_ID or not last.isprintable():
+        raise InvalidInput("This is not a cursor.", problems=[Problem("cursor", "take it from `next` of a page")])
+    return at, last

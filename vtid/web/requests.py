@@ -18,6 +18,17 @@ from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
 
 log = structlog.get_logger("vtid.access")
+SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    # An address may hold a signature or a one-time token. With "no-referrer" our own forms would come from "null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Of an answer that says nothing of its own: it is data, and no page.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""What browsers are told with every answer."""
+HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
+"""And where the daemon's public address is https://."""
 QUIET = frozenset(
     {"/health", "/api/v1/health", "/health/db", "/health/queue", "/health/redis", "/health/storage", "/metrics"}
 )
@@ -32,12 +43,14 @@ class Outermost:
         app: inside.
         guard: says what is refused.
         metrics: to count in.
+        headers: of every answer that does not say otherwise.
     """
 
-    def __init__(self, app: ASGIApp, guard: Guard, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, metrics: Metrics, headers: dict[str, str]) -> None:
         self._app = app
         self._guard = guard
         self._metrics = metrics
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -48,7 +61,7 @@ class Outermost:
         given = headers.get("x-request-id", "")
         request_id = given if _ID.match(given) else uuid.uuid4().hex
         scope["state"]["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, scope, self._headers)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._serve(scope, receive, answer, headers)
@@ -73,6 +86,8 @@ class Outermost:
         route = str(scope.get("path_template") or "unmatched")
         self._metrics.saw(scope["method"], route, answer.status, answer.first_byte_s or answer.seconds)
         facts: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "status": answer.status}
+        if principal := scope["state"].get("principal"):
+            facts["user_id"] = principal.user_id
         if job_id := scope.get("path_params", {}).get("job_id"):
             facts["job_id"] = job_id
         # Of the URL the path alone: a query may carry a signature.
@@ -84,9 +99,10 @@ class Outermost:
 class _Answer:
     """Sends a response on, and remembers what is to be told of it."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, scope: HTTPScope, headers: dict[str, str]) -> None:
         self._send = send
-        self._request_id = request_id
+        self._state = scope["state"]
+        self._headers = headers
         self._begun = time.perf_counter()
         self.status = 0
         self.first_byte_s: float | None = None
@@ -104,6 +120,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status, self.first_byte_s = message["status"], self.seconds
             headers = MutableScopeHeaders.from_message(message)
-            headers["X-Request-ID"] = self._request_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            headers["X-Request-ID"] = self._state["request_id"]
+            for name, value in (self._headers | self._state.get("rate_limit", {})).items():
+                headers.setdefault(name, value)
+            if "json" in headers.get("content-type", ""):  # somebody's own; no cache may keep it for the next
+                headers.setdefault("Cache-Control", "no-store")
         await self._send(message)

@@ -73,8 +73,8 @@ class JobSummary(Struct, kw_only=True):
     original_filename: str
     display_name: str | None
     pipeline: str
-    estimated_credits: int | None = None
-    actual_credits_used: int | None = None
+    estimated_credits: Annotated[int | None, Meta(description="Held back while it runs.")] = None
+    actual_credits_used: Annotated[int | None, Meta(description="Null until it has ended.")] = None
     metadata: dict[str, Any]
 
 
@@ -260,6 +260,8 @@ def _summary(job: Job, result_url: str | None) -> dict[str, Any]:
         "original_filename": job.original_filename,
         "display_name": job.display_name,
         "pipeline": job.pipeline.name,
+        "estimated_credits": job.estimated_credits,
+        "actual_credits_used": job.actual_credits_used,
         "metadata": job.metadata,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from vtid.app import App
+from vtid.domain.account import Role
 from vtid.web import openapi
 from vtid.web.given import Core
 from vtid.web.schemas import CheckView, HealthView
@@ -63,9 +64,15 @@ async def health_storage(core: Core) -> Response[CheckView]:
     return await _one(core, "storage")
 
 
-@get("/metrics", tags=TAGS, summary="Metrics for Prometheus", media_type="text/plain; version=0.0.4; charset=utf-8")
+@get(
+    "/metrics",
+    tags=TAGS,
+    summary="Metrics for Prometheus",
+    media_type="text/plain; version=0.0.4; charset=utf-8",
+    opt={"role": Role.ADMIN},
+)
 async def metrics(request: Request[Any, Any, Any]) -> bytes:
-    """Requests, jobs by state, workers, queue."""
+    """Requests, jobs by state, workers, queue: everybody's, and so for a key of an admin (`vtid keys create`)."""
     text: bytes = await request.app.state.metrics.text()
     return text
 

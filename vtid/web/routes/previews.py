@@ -14,8 +14,9 @@ from vtid.engine.intake import Draft
 from vtid.errors import InvalidInput, NotFound, Problem
 from vtid.web import openapi, reading
 from vtid.web.given import Core, User
+from vtid.web.idempotency import IdempotencyKey, digest
 from vtid.web.routes.jobs import link
-from vtid.web.routes.submit import FILE_ABOUT, MASK_ABOUT, IdempotencyKey, Wish, digest, read_form, taken_in
+from vtid.web.routes.submit import FILE_ABOUT, MASK_ABOUT, Wish, read_form, taken_in
 from vtid.web.schemas import PreviewFields, PreviewJson, PreviewView, preview_view
 
 ROOT = "/api/v1/previews"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from vtid.app import App
 from vtid.domain.job import Job
 from vtid.engine.intake import Draft
-from vtid.errors import InvalidInput, NotFound, Problem
+from vtid.errors import Conflict, InvalidInput, NotFound, Problem
 from vtid.web import openapi, reading
-from vtid.web.errors import HttpError
 from vtid.web.given import Core, User
+from vtid.web.idempotency import REPLAYED, IdempotencyKey, digest, reserved
 from vtid.web.routes.jobs import ROOT, TAGS, view
 from vtid.web.schemas import JobView, PlainFields, SubmitFields, SubmitJson
 from vtid.web.uploads import Form, receive
@@ -30,15 +26,6 @@ MASK_ABOUT = "A picture or a video whose white is erased, for pipelines that tak
 TEXT_REMOVAL = "remove-text"
 AnyRequest = Request[Any, Any, Any]
 Fields = TypeVar("Fields", bound=PlainFields | SubmitFields)
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="A repeat with the same key gives the first answer, with `Idempotency-Replayed: true`.",
-    ),
-]
 ANSWERS = {
     202: openapi.answer(JobView, openapi.JOB_WITH_STEPS | {"status": "queued", "progress": 0}, "Taken in"),
     **openapi.problems(400, 404, 409, 413, 415, 422, 503, 507),
@@ -107,32 +94,17 @@ async def accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: 
 
 async def taken_in(core: App, draft: Draft, wish: Wish, key: str | None) -> tuple[Job, dict[str, str]]:
     """The job, and headers that say of it: a new one, or the one that the first request with this key made."""
-    async with _reserved(core, draft.user_id, key, wish.digest) as first:
+    async with reserved(core, draft.user_id, key, wish.digest) as first:
+        if first is not None and first.job_id is None:
+            raise Conflict("The request with this Idempotency-Key made something else than a job; take a new key.")
         job = (
-            await core.jobs.get(first, draft.user_id)
-            if first
+            await core.jobs.get(first.job_id, draft.user_id)
+            if first is not None and first.job_id is not None
             else await draft.submit(
                 pipeline=wish.pipeline, params=wish.params, display_name=wish.display_name, idempotency_key=key
             )
         )
-    return job, {"Location": f"{ROOT}/{job.id}"} | ({"Idempotency-Replayed": "true"} if first else {})
-
-
-@asynccontextmanager
-async def _reserved(core: App, user_id: str, key: str | None, digest: str) -> AsyncIterator[str | None]:
-    """Hold an idempotency key while a job is made; yields the id of the job that the first request made."""
-    if key is None:
-        yield None
-        return
-    try:
-        first = await core.jobs.reserve(user_id, key, digest)
-    except InvalidInput as error:
-        raise HttpError(422, "idempotency_key_reused", error.message) from error
-    try:
-        yield first
-    except BaseException:
-        await core.jobs.forget(user_id, key)
-        raise
+    return job, {"Location": f"{ROOT}/{job.id}"} | (REPLAYED if first else {})
 
 
 async def from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str | None) -> Wish:
@@ -194,11 +166,6 @@ def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
         problems.append(problem)
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
-
-
-def digest(request: AnyRequest, content: str) -> str:
-    """What makes a repeat a repeat: the same content to the same route."""
-    return hashlib.sha256(f"{request.url.path.rstrip('/')}\n{content}".encode()).hexdigest()
 
 
 handlers = (submit, upload_and_process)
