@@ -193,7 +193,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ('server.port = "8750"', "server.port", "Expected `int`, got `str` (here: '8750')"),
         ("server.port = 70000", "server.port", "Expected `int` <= 65535 (here: 70000)"),
         ("data.path = 3", "data.path", "Expected a path, got `int`"),
-        ('storage.kind = "s3"', "storage.kind", "Invalid enum value 's3'"),
+        ('storage.kind = "ftp"', "storage.kind", "Invalid enum value 'ftp'"),
         ('server.host = "0.0.0.0"', "server.host", "accounts are not built yet"),
         ('server.host = "0.0.0.0"', "server.host", "SSH tunnel or a reverse proxy"),
         ('server.public_url = "example.org"', "server.public_url", "must begin with http:// or https://"),

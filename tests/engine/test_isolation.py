@@ -91,7 +91,7 @@ def test_a_step_cannot_change_the_file_that_came_in(make_lab: MakeLab, tmp_path:
     lab = make_lab({"p": '[[step]]\nid="s"\nuses="lab.scribble"'})
     job = lab.run(lab.submit("p", files={"video": clip}))
     assert clip.read_bytes() == before
-    asset = lab.bridge.run(lab.app.jobs.asset(job.inputs["video"]))
+    asset = lab.bridge.run(lab.app.assets.get(job.inputs["video"]))
     assert b"".join(lab.app.storage.read(asset.key)) == before
 
 

@@ -1,13 +1,31 @@
 """The database: the truth about jobs. The only importer of SQLAlchemy.
 
 `Database` owns the connections. `Jobs` holds what the doors do with a job (add, show, list, cancel, retry, delete,
-follow), `Work` what a worker does with it (claim, keep, advance, end). Every method is one transaction, and all of it
-is async; synchronous code crosses over in `vtid.engine.bridge` only.
+follow), `Assets` and `Uploads` what they do with files that came in or are on their way, `Work` what a worker does with
+a job (claim, keep, advance, end). Every method is one transaction, and all of it is async; synchronous code crosses
+over in `vtid.engine.bridge` only.
 """
 
+from vtid.db.assets import AssetFilter, Assets, Usage
 from vtid.db.connect import Database
 from vtid.db.jobs import JobFilter, Jobs, NewJob
 from vtid.db.migrate import migrate
+from vtid.db.uploads import Upload, UploadPart, Uploads
 from vtid.db.work import Claim, LeaseLost, Work
 
-__all__ = ["Claim", "Database", "JobFilter", "Jobs", "LeaseLost", "NewJob", "Work", "migrate"]
+__all__ = [
+    "AssetFilter",
+    "Assets",
+    "Claim",
+    "Database",
+    "JobFilter",
+    "Jobs",
+    "LeaseLost",
+    "NewJob",
+    "Upload",
+    "UploadPart",
+    "Uploads",
+    "Usage",
+    "Work",
+    "migrate",
+]

@@ -29,7 +29,7 @@ from vtid.web.schemas import FileQuery
 async def get_file(core: Core, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
     """The file, or the range of it that is asked for (206). Signed URLs come with jobs and expire."""
     proof, key = query(request, FileQuery), key.lstrip("/")
-    if not core.storage.verify_url(key, expires=proof.expires, signature=proof.signature, filename=proof.name):
+    if not core.links.verify(key, expires=proof.expires, signature=proof.signature, filename=proof.name):
         raise HttpError(
             403,
             "bad_link",

@@ -103,7 +103,7 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
     earlier = await core.jobs.get(reading.job_id(given.job_id), draft.user_id)
     for name in ("video", "mask"):
         if name in earlier.inputs:
-            draft.use_asset(name, await core.jobs.asset(earlier.inputs[name], draft.user_id))
+            draft.use_asset(name, await core.assets.get(earlier.inputs[name], draft.user_id))
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return _wish(given.at_s, given.params, given.display_name, digest(request, content))
 

@@ -177,7 +177,7 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
     _check(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
     assert given.asset_id is not None
-    draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
+    draft.use_asset("video", await core.assets.get(given.asset_id, draft.user_id))
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return Wish(given.pipeline, given.params, given.display_name, digest(request, content))
 
