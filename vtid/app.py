@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -18,6 +19,7 @@ from vtid import __version__, pipelines, plugins
 from vtid.config import Config
 from vtid.db import Assets, Database, Jobs, Uploads, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.delivery import Delivery
 from vtid.engine.examining import Examiner
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
@@ -33,6 +35,7 @@ from vtid.errors import StorageError, Unavailable, VtidError
 from vtid.models import Store
 from vtid.sdk import Media
 from vtid.storage import Links, LocalStorage, Room, Storage
+from vtid.storage.buckets import Buckets
 from vtid.tasks import Queue
 
 log = structlog.get_logger("vtid.app")
@@ -74,6 +77,7 @@ class App:
         self.links = Links(secret, config.server.public_url or "")
         self.room = Room(data, config.limits.min_free_disk_mb << 20)
         self.storage = _open_storage(config, self.links)
+        self.buckets = Buckets(lambda: _connect(config, config.storage.endpoint_url), config.storage.buckets)
         self.queue = Queue(config.queue_url, secret)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
@@ -87,6 +91,8 @@ class App:
             self.jobs,
             self.assets,
             self.storage,
+            self.buckets,
+            rules.max_bytes,
             self.pipelines,
             self.plugins,
             self.examiner,
@@ -135,7 +141,7 @@ class App:
             lambda: _media(config.workers.threads),
             self.models,
         )
-        return Runner(work, bridge, self.storage, stepper, workspaces, policy)
+        return Runner(work, bridge, Delivery(self.storage, self.buckets), stepper, workspaces, policy)
 
     def _workspaces(self, work: Work) -> Workspaces:
         return Workspaces(Path(self.config.data.path) / "work", work.worker_id)
@@ -208,13 +214,17 @@ def _open_storage(config: Config, links: Links) -> Storage:
     storage = config.storage
     if not storage.is_s3:
         return LocalStorage(config.data.path / "files", links, min_free_bytes=config.limits.min_free_disk_mb << 20)
-    from vtid.storage.remote import connect  # noqa: PLC0415 - its library is loaded by those who need it
-    from vtid.storage.s3 import S3Storage  # noqa: PLC0415
+    from vtid.storage.s3 import S3Storage  # noqa: PLC0415 - its library is loaded by those who need it
 
-    account = (storage.region, storage.access_key, storage.secret_key)
-    client = connect(storage.endpoint_url, *account)
-    public = connect(storage.public_endpoint or storage.endpoint_url, *account) if storage.direct_links else None
+    client = _connect(config, storage.endpoint_url)
+    public = _connect(config, storage.public_endpoint or storage.endpoint_url) if storage.direct_links else None
     return S3Storage(client, storage.bucket, public=public, links=links)
+
+
+def _connect(config: Config, endpoint: str) -> Any:
+    from vtid.storage.remote import connect  # noqa: PLC0415
+
+    return connect(endpoint, config.storage.region, config.storage.access_key, config.storage.secret_key)
 
 
 def _media(threads: int) -> Media:

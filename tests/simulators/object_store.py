@@ -94,6 +94,12 @@ class ObjectStore:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
 
+    def settings(self, bucket: str | None = None, *others: str) -> dict[str, object]:
+        """What makes vtid store in a bucket here (None: in its folder), and open others to jobs."""
+        account = {"endpoint": self.endpoint, "region": REGION, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+        named = {"bucket": bucket} if bucket else {}
+        return {f"storage__{key}": value for key, value in (account | named | {"buckets": others}).items()}
+
     def bucket(self) -> str:
         """A new bucket."""
         from minio import Minio

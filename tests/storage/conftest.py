@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.simulators.object_store import ObjectStore, object_store
+from tests.simulators.object_store import ObjectStore
 from vtid.storage import Links, LocalStorage, Storage
 from vtid.storage.remote import connect
 from vtid.storage.s3 import S3Storage
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    """An S3-compatible server, started for the tests that ask for it."""
-    with object_store(tmp_path_factory.mktemp("swift")) as store:
-        yield store
 
 
 @pytest.fixture

@@ -65,6 +65,10 @@ class Site:
         """Every file that is stored, also what is only being written."""
         return {p.relative_to(self.files).as_posix() for p in self.files.rglob("*") if p.is_file()}
 
+    def keys(self, prefix: str = "users/") -> set[str]:
+        """Every key that is stored under a prefix, wherever files lie."""
+        return set(self.app.storage.list(prefix))
+
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(**{"base_url": self.url, "trust_env": False, "timeout": 30} | options)
 

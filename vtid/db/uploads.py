@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import and_, delete, func, insert, select, text, update
+from sqlalchemy import RowMapping, and_, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.assets import keep, usage
@@ -48,6 +48,11 @@ class UploadPart(Struct, frozen=True):
     """Of the first of them in the file."""
     size: int
     key: str
+
+
+def to_upload(row: RowMapping) -> Upload:
+    """A row of `uploads`."""
+    return msgspec.convert({str(k): v for k, v in row.items()}, Upload)
 
 
 class Uploads:
@@ -95,7 +100,7 @@ class Uploads:
             row = (await c.execute(select(uploads).where(mine))).mappings().one_or_none()
         if row is None or row["expires_at"] < self._clock():
             raise NotFound(f"There is no upload {upload_id}; it may have expired.")
-        return msgspec.convert(dict(row), Upload)
+        return to_upload(row)
 
     async def parts(self, upload_id: str) -> Sequence[UploadPart]:
         """The parts that are stored, by position."""
@@ -171,7 +176,7 @@ class Uploads:
         """Uploads whose time is over, finished ones too."""
         query = select(uploads).where(uploads.c.expires_at < self._clock()).order_by(uploads.c.expires_at).limit(limit)
         async with self._db.read() as c:
-            return [msgspec.convert(dict(r), Upload) for r in (await c.execute(query)).mappings()]
+            return [to_upload(r) for r in (await c.execute(query)).mappings()]
 
 
 def require_quota(used: int, more: int, quota: int) -> None:

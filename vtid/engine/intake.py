@@ -18,13 +18,16 @@ from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
+from vtid.engine.delivery import target_of
 from vtid.engine.examining import PROBED_KINDS, Examined, Examiner, Incoming, check_kind
 from vtid.engine.layout import job_prefix, source_key
-from vtid.errors import InvalidInput, Problem
+from vtid.errors import InvalidInput, NotFound, Problem, TooLarge
 from vtid.models import Store, model_problems
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
 from vtid.storage import Storage
+from vtid.storage.base import safe_filename
+from vtid.storage.buckets import Buckets
 from vtid.storage.hashing import HashingWriter
 
 
@@ -46,6 +49,8 @@ class Intake:
         jobs: the database's side of jobs.
         assets: the same of files that came in.
         storage: where files go.
+        buckets: that jobs may read and fill.
+        max_bytes: of one file that is fetched.
         pipelines: that there are.
         plugins: whose steps check their params.
         examiner: judges files.
@@ -59,6 +64,8 @@ class Intake:
         jobs: Jobs,
         assets: Assets,
         storage: Storage,
+        buckets: Buckets,
+        max_bytes: int,
         pipelines: Pipelines,
         plugins: Plugins,
         examiner: Examiner,
@@ -69,6 +76,8 @@ class Intake:
         self.jobs = jobs
         self.assets = assets
         self.storage = storage
+        self.buckets = buckets
+        self.max_bytes = max_bytes
         self.pipelines = pipelines
         self.plugins = plugins
         self.examiner = examiner
@@ -145,6 +154,7 @@ class Draft:
         found = self._intake.pipelines.get(pipeline)
         frozen, job_params = freeze(found, self._intake.plugins.specs, params)
         self._check_sources(frozen)
+        self._check_targets(frozen)
         assets, new = await self._assets()
         self._check_steps(frozen, {name: a.info for name, a in assets.items() if a.info})
         first = next(iter(self.sources.values()), None)
@@ -166,6 +176,33 @@ class Draft:
         await asyncio.to_thread(self._intake.ring, job.id)
         return stored
 
+    async def use_bucket(self, name: str, url: str, place: str = "video_url") -> None:
+        """Bring a file from a bucket as the source `name`, piece by piece.
+
+        Raises:
+            InvalidInput: `place` names no bucket that is open, or nothing in it.
+            TooLarge: more than may come in.
+        """
+        buckets, most = self._intake.buckets, self._intake.max_bytes
+        bucket, key = buckets.locate(url, self.user_id, place)
+        try:
+            size = (await asyncio.to_thread(buckets.stat, bucket, key)).size
+        except NotFound:
+            message = f"there is nothing at {url}"
+            raise InvalidInput(f"{place}: {message}.", problems=[Problem(place, message, "not_found")]) from None
+        if size > most:
+            message = f"{url} has {size >> 20} MB; at most {most >> 20} MB come in"
+            raise TooLarge(f"{message}.", problems=[Problem(place, message, "too_large")])
+        await self._intake.require_quota(self.user_id, size)
+        writer = self.writer(name, safe_filename(key, "video"))
+
+        def bring() -> None:
+            with writer:
+                for piece in buckets.read(bucket, key):
+                    writer.write(piece)
+
+        await asyncio.to_thread(bring)
+
     def _check_sources(self, pipeline: Pipeline) -> None:
         """Every source that the pipeline cannot do without is there, and none that it does not know."""
         needed = pipeline.sources()
@@ -183,6 +220,12 @@ class Draft:
         ]
         if problems:
             raise InvalidInput(str(problems[0]), problems=problems)
+
+    def _check_targets(self, pipeline: Pipeline) -> None:
+        """Buckets that results go to are open to this user."""
+        for at, wanted in enumerate(pipeline.deliver):
+            if wanted.to:
+                target_of(wanted, self._intake.buckets, self.user_id, self.job_id, pipeline.name, f"deliver[{at}].to")
 
     def _required_sources(self, pipeline: Pipeline) -> set[str]:
         """Sources that are the only choice of an input that its step cannot do without."""

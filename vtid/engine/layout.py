@@ -35,9 +35,9 @@ def parts_prefix(upload_id: str) -> str:
     return f"{CHUNKS}{upload_id}/"
 
 
-def part_key(upload_id: str, position: int) -> str:
+def part_key(upload_id: str) -> str:
     """A part; one that is sent again never touches the one before."""
-    return f"{parts_prefix(upload_id)}{position:016d}-{uuid.uuid4().hex[:12]}"
+    return f"{parts_prefix(upload_id)}{uuid.uuid4().hex}"
 
 
 def source_key(user_id: str, job_id: str, name: str, filename: str) -> str:

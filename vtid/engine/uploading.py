@@ -18,7 +18,7 @@ from vtid.db import Assets, Upload, UploadPart, Uploads
 from vtid.domain.artifact import Asset
 from vtid.engine.examining import Examiner, Incoming
 from vtid.engine.layout import asset_key, asset_prefix, part_key, parts_prefix
-from vtid.errors import Conflict, InvalidInput, NotFound, Problem, TooLarge, Unavailable
+from vtid.errors import Conflict, InvalidInput, NotFound, Problem, TooLarge
 from vtid.storage import DirectPart, DirectUploads, Storage
 from vtid.storage.base import safe_filename
 from vtid.storage.hashing import HashingWriter
@@ -36,15 +36,13 @@ class UploadRules(Struct, frozen=True):
 class PartWriter(HashingWriter):
     """A part on its way into the storage; it counts once it is noted."""
 
-    def __init__(self, storage: Storage, upload: Upload, position: int) -> None:
-        self.key = part_key(upload.id, position)
-        self.position = position
+    def __init__(self, storage: Storage, upload: Upload) -> None:
+        self.key = part_key(upload.id)
         super().__init__(storage.writer(self.key))
 
-    @property
-    def part(self) -> UploadPart:
-        """What was written."""
-        return UploadPart(self.position, self.size, self.key)
+    def at(self, position: int) -> UploadPart:
+        """What was written, at its place in the file."""
+        return UploadPart(position, self.size, self.key)
 
 
 class Uploading:
@@ -96,7 +94,8 @@ class Uploading:
         Raises:
             InvalidInput: no bytes.
             TooLarge: more bytes than anybody may send, or than are left to this user (`QuotaExceeded`).
-            Unavailable: too many unfinished uploads, or a direct one where the storage is a folder.
+            Unavailable: too many unfinished uploads.
+            Conflict: a direct one where the storage is a folder.
         """
         if size < 1:
             raise InvalidInput("An empty file is no use.", problems=[Problem("size", "must be at least 1")])
@@ -138,9 +137,13 @@ class Uploading:
         """The parts that are there, by position."""
         return await self._uploads.parts(upload.id)
 
-    def writer(self, upload: Upload, position: int) -> PartWriter:
+    def writer(self, upload: Upload) -> PartWriter:
         """Store a part."""
-        return PartWriter(self._storage, upload, position)
+        return PartWriter(self._storage, upload)
+
+    async def refuse(self, writer: PartWriter) -> None:
+        """Forget a part that was stored and is not what it should be."""
+        await asyncio.to_thread(self._storage.delete, writer.key)
 
     async def put(self, upload: Upload, part: UploadPart) -> None:
         """Acknowledge a part at its place, instead of an earlier one there."""
@@ -219,7 +222,7 @@ class Uploading:
 
     def _direct(self) -> DirectUploads:
         if not isinstance(self._storage, DirectUploads):
-            raise Unavailable(
+            raise Conflict(
                 "Files are stored in a folder of the daemon, to which nobody can upload past it.",
                 suggestion="Upload with tus or in chunks.",
             )

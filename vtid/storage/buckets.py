@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from minio import Minio
 
 from vtid.errors import InvalidInput, Problem
 from vtid.storage.base import Stat, Storage, Writer
-from vtid.storage.s3 import S3Storage
+
+if TYPE_CHECKING:  # its library is loaded when a bucket is first needed
+    from minio import Minio
+
+    from vtid.storage.s3 import S3Storage
 
 _URL = re.compile(r"s3://([^/]+)/(.+)")
 
@@ -29,6 +32,8 @@ class Buckets:
         self._client: Minio | None = None
 
     def _storage(self, bucket: str) -> S3Storage:
+        from vtid.storage.s3 import S3Storage  # noqa: PLC0415
+
         self._client = self._client or self._connect()
         return S3Storage(self._client, bucket)
 

@@ -18,10 +18,10 @@ from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
 from vtid.web.requests import Outermost
-from vtid.web.routes import files, health, jobs, pages, pipelines, previews, submit
+from vtid.web.routes import batch, chunked, direct, files, health, jobs, pages, pipelines, previews, submit, tus
 
 EVERYBODY = "local"
-ROUTES = (submit, jobs, previews, health, files, pipelines, pages, docs)
+ROUTES = (submit, batch, jobs, previews, chunked, tus, direct, files, health, pipelines, pages, docs)
 
 
 def current_user() -> str:
@@ -73,6 +73,8 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
     exposed = ["X-Request-ID", "Location", "Idempotency-Replayed", "Content-Range", "Accept-Ranges", "ETag"]
+    exposed += ["Tus-Resumable", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Metadata"]
+    exposed += ["Content-Location", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"]
     return CORSConfig(allow_origins=list(origins), expose_headers=exposed)
 
 

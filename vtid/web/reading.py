@@ -36,8 +36,8 @@ async def chunks(request: AnyRequest) -> AsyncIterator[bytes]:
         more = message["more_body"]
 
 
-async def json_object(request: AnyRequest) -> dict[str, Any]:
-    """The body, which must be a JSON object.
+async def json_object(request: AnyRequest, *, empty: bool = False) -> dict[str, Any]:
+    """The body, which must be a JSON object; with `empty`, none counts as `{}`.
 
     Raises:
         InvalidInput: it is something else.
@@ -49,10 +49,29 @@ async def json_object(request: AnyRequest) -> dict[str, Any]:
         if len(body) > MAX_JSON:
             raise TooLarge(f"A JSON body may have {MAX_JSON >> 10} KB.", problems=[Problem("body", "too large")])
     problems: list[Problem] = []
-    value = parse_object(bytes(body), "body", problems)
+    value = parse_object(bytes(body) or (b"{}" if empty else b""), "body", problems)
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     return value
+
+
+async def json(request: AnyRequest, type_: type[T], *, empty: bool = False) -> T:
+    """The body as `type_` has it.
+
+    Args:
+        request: whose body it is.
+        type_: a Struct.
+        empty: whether no body at all is as good as `{}`.
+
+    Raises:
+        InvalidInput: with every complaint.
+        TooLarge: it is no request but a file.
+    """
+    raw, problems = await json_object(request, empty=empty), list[Problem]()
+    found = convert(raw, type_, problems)
+    if found is None:
+        raise InvalidInput(str(problems[0]), problems=problems)
+    return found
 
 
 def parse_object(text: bytes | str, place: str, problems: list[Problem]) -> dict[str, Any]:
@@ -135,12 +154,22 @@ def _choices(type_: Any) -> Iterator[str]:
 
 
 def job_id(text: str) -> str:
-    """The id in a path, in the form in which it is stored.
+    """The id of a job in the form in which it is stored. Raises `NotFound` where no job can have it."""
+    return _id(text, "job")
 
-    Raises:
-        NotFound: no job can have it.
-    """
+
+def asset_id(text: str) -> str:
+    """The same of a file that came in."""
+    return _id(text, "asset")
+
+
+def upload_id(text: str) -> str:
+    """The same of an upload."""
+    return _id(text, "upload")
+
+
+def _id(text: str, what: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise NotFound(f"There is no job {text}.") from None
+        raise NotFound(f"There is no {what} {text}.") from None
