@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.simulators.object_store import ObjectStore, object_store
 from vtid import config as vtid_config
 from vtid import logs
 from vtid.app import App
@@ -31,6 +32,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def quiet_logs() -> None:
     logs.configure("error", "json", service="test")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A server that speaks S3, started for the tests that ask for it."""
+    with object_store(tmp_path_factory.mktemp("swift")) as store:
+        yield store
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 20.0, every: float = 0.02) -> T:

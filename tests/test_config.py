@@ -198,7 +198,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ('server.port = "8750"', "server.port", "Expected `int`, got `str` (here: '8750')"),
         ("server.port = 70000", "server.port", "Expected `int` <= 65535 (here: 70000)"),
         ("data.path = 3", "data.path", "Expected a path, got `int`"),
-        ('storage.kind = "s3"', "storage.kind", "Invalid enum value 's3'"),
+        ('storage.kind = "ftp"', "storage.kind", "Invalid enum value 'ftp'"),
         ("tiers.free.credit = 1", "tiers.free.credit", 'unknown setting; did you mean "credits"?'),
         ("tiers.free.credits = -1", "tiers.free.credits", "Expected `int` >= 0 (here: -1)"),
         ("tiers.free = 3", "tiers.free", "unknown setting"),

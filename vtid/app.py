@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -18,8 +19,10 @@ from msgspec import Struct
 from vtid import __version__, pipelines, plugins
 from vtid.accounts import Accounts, Seal, prepare
 from vtid.config import Config
-from vtid.db import Database, Jobs, Repeats, Work, migrate
+from vtid.db import Assets, Database, Jobs, Repeats, Uploads, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.delivery import Delivery
+from vtid.engine.examining import Examiner
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
@@ -27,12 +30,14 @@ from vtid.engine.prober import Prober
 from vtid.engine.retry import Backoff, Policy
 from vtid.engine.runner import Runner
 from vtid.engine.stepper import Stepper
+from vtid.engine.uploading import Uploading, UploadRules
 from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
 from vtid.errors import StorageError, Unavailable, VtidError
 from vtid.models import Store
 from vtid.sdk import Media
-from vtid.storage import LocalStorage
+from vtid.storage import Links, LocalStorage, Room, Storage
+from vtid.storage.buckets import Buckets
 from vtid.tasks import Queue
 
 log = structlog.get_logger("vtid.app")
@@ -69,27 +74,38 @@ class App:
         self.accounts = Accounts(self.database, config, secret)
         self.repeats = Repeats(self.database)
         self.seal = Seal(secret, "answers to repeated requests")
-        self.storage = LocalStorage(
-            data / "files",
-            secret=secret,
-            base_url=config.server.public_url or "",
-            min_free_bytes=config.limits.min_free_disk_mb << 20,
-        )
+        self.assets = Assets(self.database)
+        self.links = Links(secret, config.server.public_url or "")
+        self.room = Room(data, config.limits.min_free_disk_mb << 20)
+        self.storage = _open_storage(config, self.links)
+        self.buckets = Buckets(lambda: _connect(config, config.storage.endpoint_url), config.storage.buckets)
         self.queue = Queue(config.queue_url, secret)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
+        self.examiner = Examiner(self.assets, self.storage, self.prober, data / "probe", self.room)
+        rules = UploadRules(
+            config.server.max_upload_mb << 20, config.uploads.expire_hours * 3600, config.uploads.max_open
+        )
+        self.uploading = Uploading(Uploads(self.database), self.assets, self.storage, self.examiner, rules, self.quota)
         self.intake = Intake(
             self.jobs,
+            self.assets,
             self.storage,
+            self.buckets,
+            rules.max_bytes,
             self.pipelines,
             self.plugins,
-            self.prober,
+            self.examiner,
+            self.quota,
             self.ring,
-            data / "probe",
             self.models,
             self.accounts,
         )
+
+    async def quota(self, _user_id: str) -> int | None:
+        """Bytes that a user may have stored; None: no limit. The one place that says so."""
+        return (self.config.uploads.quota_mb << 20) or None
 
     def ring(self, job_id: str) -> None:
         """Tell the workers of a job. A queue that does not answer costs only time: the reconciler rings again."""
@@ -124,11 +140,11 @@ class App:
             workspaces,
             limits,
             config.workers.threads,
-            self.storage.require_room,
+            self.room.require,
             lambda: _media(config.workers.threads),
             self.models,
         )
-        return Runner(work, bridge, self.storage, stepper, workspaces, policy)
+        return Runner(work, bridge, Delivery(self.storage, self.buckets), stepper, workspaces, policy)
 
     def _workspaces(self, work: Work) -> Workspaces:
         return Workspaces(Path(self.config.data.path) / "work", work.worker_id)
@@ -148,7 +164,9 @@ class App:
             work,
             self.jobs,
             bridge,
-            Housekeeping(self.jobs, bridge, self.storage, self._workspaces(work), self.prober),
+            Housekeeping(
+                self.jobs, self.assets, self.uploading, bridge, self.storage, self._workspaces(work), self.prober
+            ),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,
@@ -168,21 +186,49 @@ class App:
         return {
             "db": await _timed(self.database.ping),
             "queue": await _timed(lambda: threaded(self.queue.pending)),
-            "storage": await _timed(lambda: threaded(self.storage.check)),
+            "storage": await _timed(lambda: threaded(self._check_storage)),
             "workers": await _timed(workers),
         }
 
+    def _check_storage(self) -> None:
+        self.room.require()  # also where files lie in a bucket: they pass through this disk
+        self.storage.check()
+
     async def delete_job(self, job_id: str, user_id: str) -> None:
         """Remove an ended job with its files. The rows go first: a row without its file would be a lie."""
-        for key in await self.jobs.delete(job_id, user_id):
+        keys, shared = await self.jobs.delete(job_id, user_id)
+        for key in keys:
             await asyncio.to_thread(self.storage.delete, key)
-        await asyncio.to_thread(self.storage.delete_prefix, job_prefix(user_id, job_id))
+        await asyncio.to_thread(self.storage.delete_prefix, job_prefix(user_id, job_id), shared)
+
+    async def delete_asset(self, asset_id: str, user_id: str) -> None:
+        """Remove a file that came in; its bytes go with the last that refers to them."""
+        key = await self.assets.delete(asset_id, user_id)
+        if key:
+            await asyncio.to_thread(self.storage.delete, key)
 
     async def close(self) -> None:
         """Give everything back."""
         await asyncio.to_thread(self.prober.close)
         self.queue.close()
         await self.database.close()
+
+
+def _open_storage(config: Config, links: Links) -> Storage:
+    storage = config.storage
+    if not storage.is_s3:
+        return LocalStorage(config.data.path / "files", links, min_free_bytes=config.limits.min_free_disk_mb << 20)
+    from vtid.storage.s3 import S3Storage  # noqa: PLC0415 - its library is loaded by those who need it
+
+    client = _connect(config, storage.endpoint_url)
+    public = _connect(config, storage.public_endpoint or storage.endpoint_url) if storage.direct_links else None
+    return S3Storage(client, storage.bucket, public=public, links=links)
+
+
+def _connect(config: Config, endpoint: str) -> Any:
+    from vtid.storage.remote import connect  # noqa: PLC0415
+
+    return connect(endpoint, config.storage.region, config.storage.access_key, config.storage.secret_key)
 
 
 def _media(threads: int) -> Media:

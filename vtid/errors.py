@@ -7,6 +7,7 @@
         MediaError                  not a video that can be read                             422   exit 3
         UnsupportedMedia            not a media file at all                                  415   exit 3
         TooLarge                    over a size limit                                        413   exit 2
+          QuotaExceeded             over what one user may have stored                       413   exit 2
       ConfigError                   vtid.toml or the environment                             500   exit 4
       PipelineError                 a pipeline file                                          400   exit 4
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
@@ -105,6 +106,13 @@ class TooLarge(InvalidInput):
     code = "too_large"
     title = "The file is too large"
     status = 413
+
+
+class QuotaExceeded(TooLarge):
+    """Over what one user may have stored."""
+
+    code = "quota_exceeded"
+    title = "There is no more room for you"
 
 
 class ConfigError(VtidError):

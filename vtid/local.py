@@ -50,6 +50,7 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         data=msgspec.structs.replace(config.data, path=scratch),
         database=msgspec.structs.replace(config.database, url=""),
         queue=msgspec.structs.replace(config.queue, url=""),
+        storage=msgspec.structs.replace(config.storage, kind="local"),
         models=msgspec.structs.replace(config.models, path=config.models_path),
         workers=msgspec.structs.replace(config.workers, count=1),
     )

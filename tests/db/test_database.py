@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vtid.db import Database, JobFilter, Jobs, Kept, LeaseLost, NewJob, Repeats, Work, migrate
+from vtid.db import Assets, Database, JobFilter, Jobs, Kept, LeaseLost, NewJob, Repeats, Work, migrate
 from vtid.db import migrate as migrate_function
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Failure, Job, JobStatus, StepStatus
@@ -37,6 +37,7 @@ class Db:
         self.clock = Clock()
         self.jobs = Jobs(self.database, self.clock)
         self.repeats = Repeats(self.database, self.clock)
+        self.assets = Assets(self.database, self.clock)
         self.run = bridge.run
 
     def work(self, name: str = "w1") -> Work:
@@ -235,10 +236,10 @@ def test_deleting_takes_everything_along(db: Db) -> None:
         original_filename="c",
     )
     db.run(db.jobs.add(NewJob(job, [asset])))
-    assert db.run(db.jobs.asset(asset.id)).size == 5_000_000_000
+    assert db.run(db.assets.get(asset.id)).size == 5_000_000_000
     db.run(db.jobs.cancel(job_id))
-    assert list(db.run(db.jobs.delete(job_id))) == ["k"]
-    for gone in (db.jobs.get(job_id), db.jobs.asset(asset.id)):
+    assert db.run(db.jobs.delete(job_id)) == (["k"], set())
+    for gone in (db.jobs.get(job_id), db.assets.get(asset.id)):
         with pytest.raises(NotFound):
             db.run(gone)
 
@@ -266,7 +267,7 @@ def test_a_file_that_another_job_works_on_stays(db: Db) -> None:
     with pytest.raises(Conflict, match=second.id):
         db.run(db.jobs.delete(first))
     db.run(db.jobs.cancel(second.id))
-    assert list(db.run(db.jobs.delete(first))) == ["k"]
+    assert db.run(db.jobs.delete(first)) == (["k"], set())
     db.run(db.jobs.retry(second.id))
     claim = db.run(db.work().claim(second.id))
     assert claim is not None

@@ -91,7 +91,7 @@ def test_a_step_cannot_change_the_file_that_came_in(make_lab: MakeLab, tmp_path:
     lab = make_lab({"p": '[[step]]\nid="s"\nuses="lab.scribble"'})
     job = lab.run(lab.submit("p", files={"video": clip}))
     assert clip.read_bytes() == before
-    asset = lab.bridge.run(lab.app.jobs.asset(job.inputs["video"]))
+    asset = lab.bridge.run(lab.app.assets.get(job.inputs["video"]))
     assert b"".join(lab.app.storage.read(asset.key)) == before
 
 
@@ -129,7 +129,7 @@ def test_a_wrong_output_is_never_shown_as_a_result(make_lab: MakeLab, how: str, 
 def test_a_full_disk_fails_the_job_with_that_reason(make_lab: MakeLab) -> None:
     lab = make_lab({"p": MISBEHAVE})
     job_id = lab.submit("p", {"how": "hang"})
-    lab.app.storage._min_free = 1 << 60
+    lab.app.room._min_free = 1 << 60
     job = lab.run(job_id)
     assert (job.status, job.error.code) == ("failed", "disk_full")
     assert "kept free" in job.error.message

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.web.site import API, Site, problem
+from tests.web.site import API, Site, another, problem
 
 FIELDS = {
     "job_id",
@@ -96,7 +96,7 @@ def test_params_reach_their_step(site: Site, clip: Path) -> None:
     ],
 )
 def test_strange_file_names_do_no_harm(still: Site, clip: Path, name: str) -> None:
-    answer = still.http.post(f"{API}/submit", files={"file": (name, clip.read_bytes())}, data={"pipeline": "copy"})
+    answer = still.http.post(f"{API}/submit", files={"file": (name, another(clip))}, data={"pipeline": "copy"})
     assert answer.status_code == 202, answer.text
     shown = answer.json()["original_filename"]
     assert shown

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from vtid.config.masking import is_secret
-from vtid.config.sections import SECTIONS, USUAL_TIERS, Config, Tier, describe
+from vtid.config.sections import SECTIONS, USUAL_TIERS, Config, Storage, Tier, describe
 from vtid.errors import ConfigError, Problem, did_you_mean
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -30,6 +30,11 @@ ENVIRONMENT_NAMES: dict[str, tuple[str, str, Callable[[str], str | None]]] = {
     "JWT_ALGORITHM": ("auth", "jwt_algorithm", str),
     "JWT_ACCESS_TOKEN_EXPIRE_MINUTES": ("auth", "access_token_minutes", str),
     "JWT_REFRESH_TOKEN_EXPIRE_DAYS": ("auth", "refresh_token_days", str),
+    "AWS_ACCESS_KEY_ID": ("storage", "access_key", str),
+    "AWS_SECRET_ACCESS_KEY": ("storage", "secret_key", str),
+    "AWS_REGION": ("storage", "region", str),
+    "AWS_S3_BUCKET": ("storage", "bucket", str),
+    "AWS_ENDPOINT_URL": ("storage", "endpoint", str),
     # What other programs mean by these two is not ours to refuse: other values say nothing.
     "ENVIRONMENT": ("logging", "format", {"production": "json", "development": "console"}.get),
     "DEBUG": ("logging", "level", lambda text: "debug" if text.lower() in _TRUE else None),
@@ -261,6 +266,28 @@ def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
         yield "database.url", "must begin with postgresql:// or sqlite:///"
     if config.queue.url and not re.match(r"(rediss?|sqlite)://", config.queue.url):
         yield "queue.url", "must begin with redis://, rediss:// or sqlite:///"
+    yield from _broken_storage(config.storage)
+
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+
+
+def _broken_storage(storage: Storage) -> Iterator[tuple[str, str]]:
+    for name in ("endpoint", "public_endpoint"):
+        if (url := getattr(storage, name)) and not re.fullmatch(r"https?://[^/@?#\s]+/?", url):
+            yield f"storage.{name}", "must be http:// or https:// and a host, with nothing after it"
+    if storage.bucket and not re.fullmatch(_BUCKET, storage.bucket):
+        yield "storage.bucket", "is no name of a bucket: 3 to 63 of a-z, 0-9, - and ."
+    for bucket in storage.buckets:
+        if not re.fullmatch(rf"{_BUCKET}(/[^\s]*)?", bucket):
+            yield "storage.buckets", f"{bucket} is neither a bucket nor bucket/prefix"
+    if storage.is_s3 and not storage.bucket:
+        yield "storage.kind", "s3 needs storage.bucket"
+    if storage.is_s3 or storage.buckets:
+        why = "storage.bucket" if storage.is_s3 else "storage.buckets"
+        for name, variable in (("access_key", "AWS_ACCESS_KEY_ID"), ("secret_key", "AWS_SECRET_ACCESS_KEY")):
+            if not getattr(storage, name):
+                yield why, f"needs storage.{name} or ${variable}"
 
 
 def _default_paths() -> Iterator[tuple[tuple[str, str], _Given]]:

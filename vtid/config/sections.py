@@ -64,8 +64,52 @@ class Queue(_Section, frozen=True, kw_only=True):
 class Storage(_Section, frozen=True, kw_only=True):
     """Where the bytes of assets and results lie."""
 
-    kind: Annotated[Literal["local"], Meta(description="local: files in the data folder.")] = "local"
-    url_ttl_seconds: Annotated[int, Meta(ge=1, description="How long a signed link to a file works.")] = 3600
+    kind: Annotated[
+        Literal["auto", "local", "s3"],
+        Meta(description="local: files in the data folder; s3: in a bucket; auto: s3 where a bucket is named."),
+    ] = "auto"
+    endpoint: Annotated[
+        str, Meta(description='The S3 server, https://host:port; "" for that of AWS in the region.')
+    ] = ""
+    public_endpoint: Annotated[
+        str, Meta(description='How browsers reach that server, for links; "" for the endpoint.')
+    ] = ""
+    region: Annotated[str, Meta(min_length=1, description="Region that the server says it is.")] = "us-east-1"
+    bucket: Annotated[str, Meta(description="Bucket of the files; it must be there.")] = ""
+    access_key: Annotated[str, Meta(description="Names the account at the server; better from $AWS_ACCESS_KEY_ID.")] = (
+        ""
+    )
+    secret_key: Annotated[str, Meta(description="Its secret; better from $AWS_SECRET_ACCESS_KEY.")] = ""
+    direct_links: Annotated[
+        bool, Meta(description="Links to files lead to the bucket; false: through the daemon, if only it reaches it.")
+    ] = True
+    buckets: Annotated[
+        tuple[str, ...],
+        Meta(description="Other buckets, or bucket/prefix, that jobs may read and fill; {user_id} in a prefix."),
+    ] = ()
+    url_ttl_seconds: Annotated[int, Meta(ge=1, le=604800, description="How long a signed link to a file works.")] = 3600
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether files lie in a bucket."""
+        return self.kind == "s3" or (self.kind == "auto" and bool(self.bucket))
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the server is, the default written out."""
+        return (self.endpoint or f"https://s3.{self.region}.amazonaws.com").rstrip("/")
+
+
+class Uploads(_Section, frozen=True, kw_only=True):
+    """Files that come in by themselves, in parts."""
+
+    expire_hours: Annotated[
+        float, Meta(gt=0, description="An upload that is not finished this long after it was begun is dropped.")
+    ] = 24.0
+    quota_mb: Annotated[
+        int, Meta(ge=0, description="What one user may have stored, uploads and results, in megabytes; 0: no limit.")
+    ] = 0
+    max_open: Annotated[int, Meta(ge=1, description="Unfinished uploads that one user may have at a time.")] = 100
 
 
 class Workers(_Section, frozen=True, kw_only=True):
@@ -251,6 +295,7 @@ class Config(Struct, frozen=True, kw_only=True):
     tiers: Tiers = field(default_factory=Tiers)
     credits: Credits = field(default_factory=Credits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    uploads: Uploads = field(default_factory=Uploads)
     workers: Workers = field(default_factory=Workers)
     limits: Limits = field(default_factory=Limits)
     retry: Retry = field(default_factory=Retry)

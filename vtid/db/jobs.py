@@ -11,9 +11,10 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vtid.db.assets import keep, require_unused, still_referred
 from vtid.db.connect import Database
 from vtid.db.ledger import lock_user, reserve, settle
-from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job, to_run
+from vtid.db.rows import builtins, emit, to_artifact, to_event, to_job, to_run
 from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
@@ -26,6 +27,8 @@ class NewJob(Struct, frozen=True):
     job: Job
     assets: Sequence[Asset] = ()
     idempotency_key: str | None = None
+    shared: frozenset[str] = frozenset()
+    """Ids of the assets whose bytes are those of earlier ones."""
 
 
 class JobFilter(Struct, frozen=True):
@@ -60,8 +63,7 @@ class Jobs:
         async with self._db.write(durable=True) as c:
             await c.execute(insert(jobs).values(_job_row(job, now)))
             for asset in new.assets:
-                owner = {"user_id": job.user_id, "job_id": job.id, "created_at": now}
-                await c.execute(insert(assets).values(builtins(asset) | owner))
+                await keep(c, asset, job.user_id, job.id, now, shares=asset.id in new.shared)
             runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
             await c.execute(insert(step_runs), [builtins(r) | {"job_id": job.id} for r in runs])
             await emit(c, job.id, now, "status", {"status": "queued", "progress": 0, "message": job.message})
@@ -92,15 +94,6 @@ class Jobs:
                 select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.created_at)
             )
             return [to_artifact(r) for r in rows.mappings()]
-
-    async def asset(self, asset_id: str, user_id: str | None = None) -> Asset:
-        """One file that came in. Raises `NotFound`."""
-        where = [assets.c.id == asset_id] + ([assets.c.user_id == user_id] if user_id else [])
-        async with self._db.read() as c:
-            row = (await c.execute(select(assets).where(*where))).mappings().one_or_none()
-        if row is None:
-            raise NotFound(f"There is no asset {asset_id}.")
-        return to_asset(row)
 
     async def list(self, wanted: JobFilter) -> Sequence[Job]:
         """A page of jobs, newest first; each page costs the same however many jobs there are."""
@@ -215,24 +208,24 @@ class Jobs:
                 await reserve(c, job.user_id, job_id, job.estimated_credits or 0, now)
         return await self.get(job_id)
 
-    async def delete(self, job_id: str, user_id: str | None = None) -> Sequence[str]:
+    async def delete(self, job_id: str, user_id: str | None = None) -> tuple[Sequence[str], set[str]]:
         """Remove an ended job, what is known of it and the assets that came with it.
 
         Returns:
-            The storage keys of those assets; the files are the caller's to remove.
+            The storage keys of those assets, which are the caller's to remove, and those of the job's files that other
+            assets share, which are not.
         """
         async with self._db.write() as c:
             job = to_job(await _row(c, job_id, user_id))
             if not job.status.ended:
                 raise Conflict(f"This job is {job.status.value}; cancel it first.")
             own = (await c.execute(select(assets.c.id, assets.c.key).where(assets.c.job_id == job_id))).all()
-            open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
-            others = (await c.execute(select(jobs.c.id, jobs.c.inputs).where(open_))).all() if own else []
-            for other, inputs in others:
-                if {i for i, _ in own} & set(inputs.values()):
-                    raise Conflict(f"The job {other} still works on this job's file; delete this one afterwards.")
+            if own:
+                await require_unused(c, job.user_id, {i for i, _ in own})
             await c.execute(delete(jobs).where(jobs.c.id == job_id))
-            return [key for _, key in own]
+            keys = [str(key) for _, key in own]
+            shared = await still_referred(c, keys)
+            return [key for key in keys if key not in shared], shared
 
 
 async def end(

@@ -39,7 +39,7 @@ def to_run(row: RowMapping) -> StepRun:
 
 def to_asset(row: RowMapping) -> Asset:
     """A row of `assets`."""
-    values = {str(k): v for k, v in row.items() if k not in ("user_id", "job_id")}
+    values = {str(k): v for k, v in row.items() if k != "user_id"}
     return msgspec.convert(values | {"info": msgspec.convert(row["info"], MediaInfo | None)}, Asset)
 
 

@@ -90,9 +90,38 @@ assets = Table(
     Column("kind", String(16), nullable=False),
     Column("filename", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Text, nullable=False, index=True),  # several assets of a user may share the stored bytes
     Column("info", JSON(none_as_null=True)),
+    Column("sha256", String(64)),  # null: nobody asked, as of files that were moved in
     Column("created_at", Float, nullable=False),
+    Index(None, "user_id", "created_at", "id"),
+    Index(None, "user_id", "sha256"),
+)
+
+uploads = Table(  # files on their way in; one that is finished stays until it expires, so that its end can be repeated
+    "uploads",
+    metadata,
+    Column("id", String(36), primary_key=True),  # the asset's id to be
+    Column("user_id", String(64), nullable=False, index=True),
+    Column("protocol", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("chunk_size", BigInteger),
+    Column("metadata", Text),
+    Column("key", Text),
+    Column("remote_id", Text),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+    Column("finished", Boolean, nullable=False, default=False),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("upload_id", String(36), ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
 )
 
 step_runs = Table(
@@ -122,7 +151,7 @@ artifacts = Table(
     Column("kind", String(16), nullable=False),
     Column("filename", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Text, nullable=False, index=True),
     Column("info", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),
 )

@@ -64,6 +64,10 @@ class Asset(Struct, frozen=True):
     """Where the storage keeps it."""
     created_at: float
     info: MediaInfo | None = None
+    sha256: str | None = None
+    """Of its bytes, in hexadecimal; None where nobody asked."""
+    job_id: str | None = None
+    """Of the job that it came with, and goes with; None of one that was uploaded by itself."""
 
 
 class Artifact(Struct, frozen=True):

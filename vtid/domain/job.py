@@ -81,6 +81,8 @@ class Result(Struct, frozen=True):
     filename: str
     kind: str
     size: int
+    sent_to: str | None = None
+    """`s3://BUCKET/KEY` of the copy that went to a bucket."""
 
 
 class StepRun(Struct, kw_only=True):

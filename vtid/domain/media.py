@@ -6,6 +6,9 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+STILLS = frozenset({"png", "jpg", "webp", "bmp", "tif"})
+"""Containers that hold one picture."""
+
 
 class VideoStream(Struct, frozen=True, omit_defaults=True):
     """One video stream, as FFmpeg names things."""
@@ -77,6 +80,13 @@ class MediaInfo(Struct, frozen=True, omit_defaults=True):
     video: tuple[VideoStream, ...] = ()
     audio: tuple[AudioStream, ...] = ()
     other: tuple[OtherStream, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it is, in the words of files' kinds: `image`, `video` or `audio`."""
+        if self.container in STILLS:
+            return "image"
+        return "video" if self.video else "audio"
 
     @property
     def width(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,23 @@ import msgspec
 from msgspec import Struct
 
 from vtid.accounts import Accounts, pricing
-from vtid.db import Jobs, NewJob
+from vtid.db import Assets, Jobs, NewJob
+from vtid.db.uploads import require_quota
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
-from vtid.engine.isolation import remove_folder
+from vtid.engine.delivery import target_of
+from vtid.engine.examining import PROBED_KINDS, Examined, Examiner, Incoming, check_kind
 from vtid.engine.layout import job_prefix, source_key
-from vtid.engine.prober import Prober
-from vtid.errors import InvalidInput, Problem
+from vtid.errors import InvalidInput, NotFound, Problem, TooLarge
 from vtid.models import Store, model_problems
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
-from vtid.storage import Storage, Writer
-
-PROBED_KINDS = ("video", "audio")
+from vtid.storage import Storage
+from vtid.storage.base import safe_filename
+from vtid.storage.buckets import Buckets
+from vtid.storage.hashing import HashingWriter
 
 
 class Source(Struct, frozen=True):
@@ -37,6 +39,8 @@ class Source(Struct, frozen=True):
     key: str
     asset: Asset | None = None
     """Set when the file had come in before."""
+    writer: HashingWriter | None = None
+    """Through which it came, where it did."""
 
 
 class Intake:
@@ -44,12 +48,15 @@ class Intake:
 
     Args:
         jobs: the database's side of jobs.
+        assets: the same of files that came in.
         storage: where files go.
+        buckets: that jobs may read and fill.
+        max_bytes: of one file that is fetched.
         pipelines: that there are.
         plugins: whose steps check their params.
-        prober: looks at files.
+        examiner: judges files.
+        quota: bytes that a user may have stored; None: no limit.
         ring: tells the queue of a new job.
-        scratch: a folder on the way of files to the prober.
         models: that params may name.
         accounts: who pays.
     """
@@ -57,28 +64,40 @@ class Intake:
     def __init__(
         self,
         jobs: Jobs,
+        assets: Assets,
         storage: Storage,
+        buckets: Buckets,
+        max_bytes: int,
         pipelines: Pipelines,
         plugins: Plugins,
-        prober: Prober,
+        examiner: Examiner,
+        quota: Callable[[str], Awaitable[int | None]],
         ring: Callable[[str], None],
-        scratch: Path,
         models: Store,
         accounts: Accounts,
     ) -> None:
         self.jobs = jobs
+        self.assets = assets
         self.storage = storage
+        self.buckets = buckets
+        self.max_bytes = max_bytes
         self.pipelines = pipelines
         self.plugins = plugins
-        self.prober = prober
+        self.examiner = examiner
+        self.quota = quota
         self.ring = ring
-        self.scratch = scratch
         self.models = models
         self.accounts = accounts
 
     def estimate(self, pipeline: Pipeline, seconds: float) -> int:
         """Credits that a job of a pipeline will probably cost, given the length of its longest video."""
         return pricing.estimate(pipeline, self.plugins.specs, seconds, self.accounts.config.credits.per_second)
+
+    async def require_quota(self, user_id: str, more: int) -> None:
+        """Raise `QuotaExceeded` where a user may not have so many bytes more stored."""
+        quota = await self.quota(user_id) if more > 0 else None
+        if quota is not None:
+            require_quota((await self.assets.usage(user_id)).total, more, quota)
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -101,22 +120,28 @@ class Draft:
         self.submitted = False
         self.sources: dict[str, Source] = {}
 
-    def writer(self, name: str, filename: str) -> Writer:
+    def writer(self, name: str, filename: str) -> HashingWriter:
         """Store a stream as the source `name`. Blocks."""
-        return self._intake.storage.writer(self._keep(name, filename))
+        key = source_key(self.user_id, self.job_id, name, filename)
+        writer = HashingWriter(self._intake.storage.writer(key))
+        self.sources[name] = Source(filename, key, writer=writer)
+        return writer
 
     def put(self, name: str, path: Path, filename: str | None = None, *, move: bool = False) -> None:
         """Store a local file as the source `name`. Blocks."""
-        self._intake.storage.put(self._keep(name, filename or path.name), path, move=move)
-
-    def use_asset(self, name: str, asset: Asset) -> None:
-        """Take a file that came in before as the source `name`."""
-        self.sources[name] = Source(asset.filename, asset.key, asset)
-
-    def _keep(self, name: str, filename: str) -> str:
+        filename = filename or path.name
         key = source_key(self.user_id, self.job_id, name, filename)
+        self._intake.storage.put(key, path, move=move)
         self.sources[name] = Source(filename, key)
-        return key
+
+    def use_asset(self, name: str, asset: Asset, place: str = "asset_id") -> None:
+        """Take a file that came in before as the source `name`.
+
+        Raises:
+            MediaError: it is of another kind; `place` of the request is named in the complaint.
+        """
+        check_kind(asset, name, place)
+        self.sources[name] = Source(asset.filename, asset.key, asset)
 
     async def submit(
         self,
@@ -139,13 +164,15 @@ class Draft:
         Raises:
             NotFound, PipelineError, Unavailable: about the pipeline.
             MediaError, UnsupportedMedia: about a file.
+            QuotaExceeded: about all files of the user.
             InvalidInput: about params, with every problem.
             InsufficientCredits: its owner cannot pay for it.
         """
         found = self._intake.pipelines.get(pipeline)
         frozen, job_params = freeze(found, self._intake.plugins.specs, params)
         self._check_sources(frozen)
-        assets = {name: await self._asset(name, source) for name, source in self.sources.items()}
+        self._check_targets(frozen)
+        assets, new = await self._assets()
         infos = {name: a.info for name, a in assets.items() if a.info}
         self._check_steps(frozen, infos)
         first = next(iter(self.sources.values()), None)
@@ -163,11 +190,40 @@ class Draft:
             ),
             metered=await self._intake.accounts.is_metered(self.user_id),
         )
-        new = [a for name, a in assets.items() if self.sources[name].asset is None]
-        stored = await self._intake.jobs.add(NewJob(job, new, idempotency_key))
+        shared = frozenset(e.asset.id for e in new if e.shares)
+        stored = await self._intake.jobs.add(NewJob(job, [e.asset for e in new], idempotency_key, shared))
         self.submitted = True
+        for spare in [e.spare for e in new if e.spare]:
+            await asyncio.to_thread(self._intake.storage.delete, spare)
         await asyncio.to_thread(self._intake.ring, job.id)
         return stored
+
+    async def use_bucket(self, name: str, url: str, place: str = "video_url") -> None:
+        """Bring a file from a bucket as the source `name`, piece by piece.
+
+        Raises:
+            InvalidInput: `place` names no bucket that is open, or nothing in it.
+            TooLarge: more than may come in.
+        """
+        buckets, most = self._intake.buckets, self._intake.max_bytes
+        bucket, key = buckets.locate(url, self.user_id, place)
+        try:
+            size = (await asyncio.to_thread(buckets.stat, bucket, key)).size
+        except NotFound:
+            message = f"there is nothing at {url}"
+            raise InvalidInput(f"{place}: {message}.", problems=[Problem(place, message, "not_found")]) from None
+        if size > most:
+            message = f"{url} has {size >> 20} MB; at most {most >> 20} MB come in"
+            raise TooLarge(f"{message}.", problems=[Problem(place, message, "too_large")])
+        await self._intake.require_quota(self.user_id, size)
+        writer = self.writer(name, safe_filename(key, "video"))
+
+        def bring() -> None:
+            with writer:
+                for piece in buckets.read(bucket, key):
+                    writer.write(piece)
+
+        await asyncio.to_thread(bring)
 
     def _check_sources(self, pipeline: Pipeline) -> None:
         """Every source that the pipeline cannot do without is there, and none that it does not know."""
@@ -187,6 +243,12 @@ class Draft:
         if problems:
             raise InvalidInput(str(problems[0]), problems=problems)
 
+    def _check_targets(self, pipeline: Pipeline) -> None:
+        """Buckets that results go to are open to this user."""
+        for at, wanted in enumerate(pipeline.deliver):
+            if wanted.to:
+                target_of(wanted, self._intake.buckets, self.user_id, self.job_id, pipeline.name, f"deliver[{at}].to")
+
     def _required_sources(self, pipeline: Pipeline) -> set[str]:
         """Sources that are the only choice of an input that its step cannot do without."""
         specs = self._intake.plugins.specs
@@ -198,22 +260,19 @@ class Draft:
             if (port := specs[step.uses].input(name)) is None or port.required
         }
 
-    async def _asset(self, name: str, source: Source) -> Asset:
-        if source.asset:
-            return source.asset
-        kind = name if name in (*PROBED_KINDS, "image", "subtitles") else "file"
-        stat = await asyncio.to_thread(self._intake.storage.stat, source.key)
-        info = await asyncio.to_thread(self._probe, kind, source) if kind in PROBED_KINDS else None
-        return Asset(str(uuid.uuid4()), kind, source.filename, stat.size, source.key, 0.0, info)
-
-    def _probe(self, kind: str, source: Source) -> MediaInfo:
-        """Look at a stored file under its owner's name for it. Raises `MediaError` where it is not what it should."""
-        local = self._intake.scratch / self.job_id / kind / Path(source.key).name
-        try:
-            self._intake.storage.fetch(source.key, local, link=True)
-            return self._intake.prober.probe(local, kind)
-        finally:
-            remove_folder(self._intake.scratch / self.job_id)
+    async def _assets(self) -> tuple[dict[str, Asset], list[Examined]]:
+        """The asset of each source, and those that are new."""
+        assets = {name: source.asset for name, source in self.sources.items() if source.asset}
+        new: list[Examined] = []
+        for name, source in self.sources.items():
+            if source.asset is None:
+                kind = name if name in (*PROBED_KINDS, "image", "subtitles") else "file"
+                sha256 = source.writer.sha256 if source.writer else None
+                file = Incoming(str(uuid.uuid4()), source.filename, source.key, kind, sha256)
+                new.append(await self._intake.examiner.examine(self.user_id, file))
+                assets[name] = new[-1].asset
+        await self._intake.require_quota(self.user_id, sum(e.asset.size for e in new if not e.shares))
+        return {name: assets[name] for name in self.sources}, new
 
     def _check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
         """Ask each step whether its params fit the files that it will get."""

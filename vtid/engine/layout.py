@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,6 +15,29 @@ from vtid.storage.base import safe_filename
 def job_prefix(user_id: str, job_id: str) -> str:
     """Everything that belongs to a job."""
     return f"users/{user_id}/jobs/{job_id}/"
+
+
+def asset_prefix(user_id: str, asset_id: str) -> str:
+    """Everything that belongs to a file that was uploaded by itself."""
+    return f"users/{user_id}/assets/{asset_id}/"
+
+
+def asset_key(user_id: str, asset_id: str, filename: str) -> str:
+    """A file that was uploaded by itself."""
+    return f"{asset_prefix(user_id, asset_id)}{safe_filename(filename)}"
+
+
+CHUNKS = "temp/chunks/"
+
+
+def parts_prefix(upload_id: str) -> str:
+    """The parts of an upload that is on its way."""
+    return f"{CHUNKS}{upload_id}/"
+
+
+def part_key(upload_id: str) -> str:
+    """A part; one that is sent again never touches the one before."""
+    return f"{parts_prefix(upload_id)}{uuid.uuid4().hex}"
 
 
 def source_key(user_id: str, job_id: str, name: str, filename: str) -> str:

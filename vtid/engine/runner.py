@@ -21,7 +21,7 @@ from vtid.domain.job import Failure, JobStatus, StepRun, StepStatus
 from vtid.domain.pipeline import Step, holds
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Control, HandBack, Reason
-from vtid.engine.delivery import deliver
+from vtid.engine.delivery import Delivery, destinations
 from vtid.engine.layout import Workspaces
 from vtid.engine.links import Pace
 from vtid.engine.retry import Policy
@@ -29,7 +29,6 @@ from vtid.engine.stepper import Stepper
 from vtid.engine.steps import Outcome
 from vtid.engine.wire import Done, Failed, Later, Suspend
 from vtid.errors import Cancelled, NotFound, StepCrashed, StepFailed, Unavailable, VtidError
-from vtid.storage import Storage
 
 log = structlog.get_logger("vtid.job")
 PARALLEL_STEPS = 4
@@ -43,7 +42,7 @@ class Runner:
     Args:
         work: this worker's view of the database.
         bridge: to both.
-        storage: of files.
+        delivery: of results.
         stepper: runs one step.
         workspaces: scratch folders.
         policy: the operator's numbers.
@@ -54,7 +53,7 @@ class Runner:
         self,
         work: Work,
         bridge: Bridge,
-        storage: Storage,
+        delivery: Delivery,
         stepper: Stepper,
         workspaces: Workspaces,
         policy: Policy,
@@ -62,7 +61,7 @@ class Runner:
     ) -> None:
         self.work = work
         self.bridge = bridge
-        self.storage = storage
+        self.delivery = delivery
         self.stepper = stepper
         self.workspaces = workspaces
         self.policy = policy
@@ -216,8 +215,8 @@ class _Turn:
                 self.work.suspend(self.job.id, wake_at, unsaved, job_progress=self.percent(), message=self.news)
             )
             return
-        results = deliver(self.job, self.made, self.runner.storage)
-        metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs}
+        results = self.runner.delivery.deliver(self.job, self.made)
+        metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs} | destinations(results)
         used = pricing.cost(results, self.made, self.policy.credits_per_second)
         self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, self.summary(), used))
         self.say(JobStatus.COMPLETED)

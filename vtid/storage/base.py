@@ -7,10 +7,10 @@ code calls them in threads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -32,7 +32,10 @@ class Stat(Struct, frozen=True):
 class Writer(Protocol):
     """A file being stored. It appears under its key when the block ends well, and never when it does not."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
 
     def write(self, data: bytes) -> None:
         """Append. Raises `DiskFull`."""
@@ -72,35 +75,63 @@ class Storage(Protocol):
     def copy(self, source: str, target: str) -> None:
         """Store the same content under a second key."""
 
+    def join(self, sources: Sequence[str], target: str) -> int:
+        """Store files, one after the other, as one. Returns its size in bytes. Raises `NotFound`."""
+
     def list(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, which ends at a `/`."""
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names directly under a prefix that have keys below them."""
 
     def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""
 
-    def delete_prefix(self, prefix: str) -> int:
-        """Remove every key under a prefix. Returns how many."""
+    def delete_prefix(self, prefix: str, keep: Collection[str] = ()) -> int:
+        """Remove every key under a prefix but those to keep. Returns how many."""
 
     def signed_url(self, key: str, *, ttl_s: float, filename: str | None = None) -> str:
-        """A URL that serves the file to whoever has it, with HTTP Range, until it expires."""
+        """A URL that serves the file to whoever has it, with HTTP Range, until it expires.
 
-    def begin_multipart(self, key: str) -> str:
-        """Begin to store a file in parts that may come in any order. Returns the upload's id."""
+        Args:
+            key: of the file.
+            ttl_s: for how long; at most a week.
+            filename: under which a browser saves it.
+        """
 
-    def put_part(self, upload_id: str, number: int, data: Iterator[bytes]) -> int:
-        """Store part `number`, from 1; the same number again replaces it. Returns its size."""
-
-    def parts(self, upload_id: str) -> dict[int, int]:
-        """Number to size of the parts that are there. Raises `NotFound`."""
-
-    def complete_multipart(self, upload_id: str) -> int:
-        """Put the parts together under the key. Returns the size."""
-
-    def abort_multipart(self, upload_id: str) -> None:
-        """Forget the parts."""
+    def sweep(self, older_than_s: float) -> int:
+        """Remove what writers that were killed left aside. Returns how many."""
 
     def check(self) -> None:
         """Raise `StorageError` unless files can be stored and read back."""
+
+
+class DirectPart(Struct, frozen=True):
+    """A part of a direct upload that the server has."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@runtime_checkable
+class DirectUploads(Protocol):
+    """What a storage can do that clients send to themselves, past the daemon, in parts that may come in any order."""
+
+    def begin_direct(self, key: str) -> str:
+        """Begin to store a file in parts. Returns the upload's id."""
+
+    def part_url(self, key: str, upload_id: str, number: int, ttl_s: float) -> str:
+        """The URL to which part `number`, from 1, is PUT; the same number again replaces it."""
+
+    def direct_parts(self, key: str, upload_id: str) -> Sequence[DirectPart]:
+        """The parts that are there, by number. Raises `NotFound`."""
+
+    def complete_direct(self, key: str, upload_id: str, parts: Sequence[DirectPart]) -> None:
+        """Put the parts together under the key. Raises `NotFound`."""
+
+    def abort_direct(self, key: str, upload_id: str) -> None:
+        """Forget the parts; none is no error."""
 
 
 def check_key(key: str) -> str:

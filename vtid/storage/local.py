@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import hmac
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote, urlencode
 
 from vtid.errors import DiskFull, NotFound, StorageError
 from vtid.storage.base import CHUNK, Stat, check_key
+from vtid.storage.links import Links
+from vtid.storage.room import Room
 
 
 class LocalStorage:
@@ -24,28 +24,20 @@ class LocalStorage:
 
     Args:
         root: the folder; made when it is not there.
-        secret: signs URLs.
-        base_url: of the daemon that serves the signed URLs; without it they are paths.
+        links: signs URLs.
         min_free_bytes: below this much room nothing more is stored.
         clock: seconds since the epoch.
     """
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        secret: bytes,
-        base_url: str = "",
-        min_free_bytes: int = 0,
-        clock: Callable[[], float] = time.time,
+        self, root: Path, links: Links, *, min_free_bytes: int = 0, clock: Callable[[], float] = time.time
     ) -> None:
         self.root = root
         self._staging = root / ".staging"
-        self._secret = secret
-        self._base_url = base_url.rstrip("/")
-        self._min_free = min_free_bytes
+        self._links = links
         self._clock = clock
         self._staging.mkdir(parents=True, exist_ok=True)
+        self.require_room = Room(root, min_free_bytes).require
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
@@ -95,26 +87,26 @@ class LocalStorage:
 
     def _copy(self, source: Path, staged: Path, size: int) -> None:
         self.require_room(size)
-        with source.open("rb") as reader, staged.open("xb") as writer:
-            try:
-                # In the kernel, and without copying at all on file systems that can share blocks.
-                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                    pass
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                    raise
-                shutil.copyfileobj(reader, writer, CHUNK)
-            writer.flush()
+        with staged.open("xb", buffering=0) as writer:
+            _append(source, writer)
             os.fsync(writer.fileno())
 
-    def require_room(self, size: int = 0) -> None:
-        """Raise `DiskFull` unless `size` bytes fit and the floor stays free."""
-        free = shutil.disk_usage(self.root).free
-        if free - size < self._min_free:
-            raise DiskFull(
-                f"The disk of {self.root} has {free // 2**20} MiB left; {self._min_free // 2**20} MiB are kept free.",
-                suggestion="Free some space, or lower limits.min_free_disk_mb.",
-            )
+    def join(self, sources: Sequence[str], target: str) -> int:
+        """Store files, one after the other, as one; a single one costs no second copy of it."""
+        paths = [self._existing(key) for key in sources]
+        if len(paths) == 1:
+            self.copy(sources[0], target)
+            return paths[0].stat().st_size
+        size = sum(path.stat().st_size for path in paths)
+        self.require_room(size)
+        staged = self._staging / uuid.uuid4().hex
+        with _disk_errors(), _removed_on_error(staged):
+            with staged.open("xb", buffering=0) as writer:
+                for path in paths:
+                    _append(path, writer)
+                os.fsync(writer.fileno())
+            _publish(staged, self._path(target))
+        return size
 
     # --- out
 
@@ -154,82 +146,46 @@ class LocalStorage:
             if path.is_file():
                 yield path.relative_to(self.root).as_posix()
 
-    def delete(self, key: str) -> None:
-        """Remove a file."""
-        self._path(key).unlink(missing_ok=True)
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names directly under a prefix that have keys below them."""
+        folder = self._path(prefix.rstrip("/"))
+        yield from sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else ()
 
-    def delete_prefix(self, prefix: str) -> int:
+    def delete(self, key: str) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        self._prune(path.parent)
+
+    def delete_prefix(self, prefix: str, keep: Collection[str] = ()) -> int:
         """Remove a folder: renamed away first, so that nobody sees it half gone."""
         folder = self._path(prefix.rstrip("/"))
         if not folder.is_dir():
             return 0
-        count = sum(1 for p in folder.rglob("*") if p.is_file())
-        doomed = self._staging / uuid.uuid4().hex
-        folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-        return count
+        doomed = [key for key in self.list(prefix) if key not in keep]
+        if keep:
+            for key in doomed:
+                self.delete(key)
+        else:
+            aside = self._staging / uuid.uuid4().hex
+            with contextlib.suppress(FileNotFoundError):  # somebody else was first
+                folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+            self._prune(folder.parent)
+        return len(doomed)
 
-    # --- signed URLs
+    def _prune(self, folder: Path) -> None:
+        """Remove folders that are empty, upwards; `_publish` makes them again where one was still wanted."""
+        with contextlib.suppress(OSError):
+            while folder != self.root:
+                folder.rmdir()
+                folder = folder.parent
+
+    # --- around it
 
     def signed_url(self, key: str, *, ttl_s: float, filename: str | None = None) -> str:
-        """`/files/KEY?expires=…&signature=…`, served by `vtid serve`."""
-        expires = str(int(self._clock() + ttl_s))
-        query = {"expires": expires, "signature": self._sign(key, expires, filename or "")}
-        if filename:
-            query["name"] = filename
-        return f"{self._base_url}/files/{quote(key)}?{urlencode(query)}"
-
-    def verify_url(self, key: str, *, expires: str, signature: str, filename: str = "") -> bool:
-        """Whether a signed URL is ours and has not expired."""
-        good = hmac.compare_digest(self._sign(key, expires, filename).encode(), signature.encode())
-        return good and expires.isdigit() and self._clock() < int(expires)
-
-    def _sign(self, key: str, expires: str, filename: str) -> str:
-        return hmac.new(self._secret, f"{key}\n{expires}\n{filename}".encode(), hashlib.sha256).hexdigest()
-
-    # --- multipart
-
-    def _upload(self, upload_id: str) -> Path:
-        folder = self._staging / f"parts-{upload_id}"
-        if not upload_id.isalnum() or not (folder / "key").is_file():
-            raise NotFound(f"There is no upload {upload_id}.")
-        return folder
-
-    def begin_multipart(self, key: str) -> str:
-        """Begin an upload in parts; they lie in a folder of their own."""
-        upload_id = uuid.uuid4().hex
-        folder = self._staging / f"parts-{upload_id}"
-        folder.mkdir()
-        (folder / "key").write_text(check_key(key))
-        return upload_id
-
-    def put_part(self, upload_id: str, number: int, data: Iterator[bytes]) -> int:
-        """Store one part, whole or not at all."""
-        folder = self._upload(upload_id)
-        with LocalWriter(folder / uuid.uuid4().hex, folder / f"{number:06d}.part", self.require_room) as writer:
-            for piece in data:
-                writer.write(piece)
-        return writer.size
-
-    def parts(self, upload_id: str) -> dict[int, int]:
-        """Number to size of the parts that are there."""
-        return {int(p.stem): p.stat().st_size for p in sorted(self._upload(upload_id).glob("*.part"))}
-
-    def complete_multipart(self, upload_id: str) -> int:
-        """Append part to part; each is removed once it is in, so that twice the room is never needed."""
-        folder = self._upload(upload_id)
-        with self.writer((folder / "key").read_text()) as writer:
-            for part in sorted(folder.glob("*.part")):
-                with part.open("rb") as handle:
-                    while piece := handle.read(CHUNK):
-                        writer.write(piece)
-        shutil.rmtree(folder, ignore_errors=True)
-        return writer.size
-
-    def abort_multipart(self, upload_id: str) -> None:
-        """Forget the parts."""
-        with contextlib.suppress(NotFound):
-            shutil.rmtree(self._upload(upload_id), ignore_errors=True)
+        """A link to the daemon, which serves the file."""
+        return self._links.url(key, ttl_s=ttl_s, filename=filename)
 
     def check(self) -> None:
         """Store a few bytes, read them back, remove them."""
@@ -295,8 +251,28 @@ class LocalWriter:
 
 
 def _publish(staged: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged.replace(target)
+    for tries_left in range(9, -1, -1):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(target)
+        except (FileNotFoundError, FileExistsError):
+            # The folder was empty, and somebody who deleted its last file took it away under this very step.
+            if not tries_left or not staged.exists():
+                raise
+        else:
+            return
+
+
+def _append(source: Path, writer: FileIO) -> None:
+    """Copy a file behind what was written: in the kernel, and without copying where the file system shares blocks."""
+    with source.open("rb", buffering=0) as reader:
+        try:
+            while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
+                pass
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            shutil.copyfileobj(reader, writer, CHUNK)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,10 @@ from vtid.web.routes import (
     account,
     admin,
     auth,
+    batch,
+    chunked,
     credit,
+    direct,
     files,
     health,
     jobs,
@@ -36,9 +39,28 @@ from vtid.web.routes import (
     pipelines,
     previews,
     submit,
+    tus,
 )
 
-ROUTES = (submit, credit, jobs, previews, auth, account, admin, health, files, pipelines, pages, login, docs)
+ROUTES = (
+    submit,
+    batch,
+    credit,
+    jobs,
+    previews,
+    chunked,
+    tus,
+    direct,
+    files,
+    auth,
+    account,
+    admin,
+    health,
+    pipelines,
+    pages,
+    login,
+    docs,
+)
 
 
 def current_principal(scope: Scope) -> Principal:
@@ -107,6 +129,8 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
         return None
     exposed = ["X-Request-ID", "Location", "Idempotency-Replayed", "Content-Range", "Accept-Ranges", "ETag"]
     exposed += ["Retry-After", "RateLimit", "RateLimit-Policy"]
+    exposed += ["Tus-Resumable", "Upload-Offset", "Upload-Length", "Upload-Expires", "Upload-Metadata"]
+    exposed += ["Content-Location", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"]
     return CORSConfig(allow_origins=list(origins), expose_headers=exposed)
 
 

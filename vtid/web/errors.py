@@ -20,6 +20,9 @@ MEDIA_TYPE = "application/problem+json"
 CLIENT_GONE = 499
 """Nobody reads it; the log and the metrics tell by it that the client went away (nginx's number)."""
 
+_PHRASES = {460: "Checksum Mismatch"}
+"""Of statuses that tus made."""
+
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -81,10 +84,16 @@ def respond(
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _known(request: AnyRequest, error: VtidError) -> Response[Any]:
+def phrase(status: int) -> str:
+    """What a status means, in a few words."""
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
+
+
+def known(request: AnyRequest, error: VtidError) -> Response[Any]:
+    """The problem document of an error that was foreseen."""
     told: dict[str, Any] = {"problems": error.problems, "suggestion": error.suggestion}
     if isinstance(error, HttpError):
-        title = HTTPStatus(error.http_status).phrase
+        title = phrase(error.http_status)
         return respond(request, error.http_status, error.http_code, title, error.message, headers=error.headers, **told)
     if isinstance(error, Unauthorized):
         told["headers"] = {"WWW-Authenticate": "Bearer"}
@@ -104,14 +113,14 @@ def _invalid(request: AnyRequest, error: ValidationException) -> Response[Any]:
 
 
 def _http(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    phrase = HTTPStatus(error.status_code).phrase
+    title = HTTPStatus(error.status_code).phrase
     details = {
         404: f"There is nothing at {request.url.path}.",
         405: f"{request.method} is not possible at {request.url.path}.",
     }
     detail = details.get(error.status_code, error.detail)
     headers = {k: v for k, v in (error.headers or {}).items() if k.lower() in ("allow", "retry-after")}
-    return respond(request, error.status_code, phrase.lower().replace(" ", "_"), phrase, detail, headers=headers)
+    return respond(request, error.status_code, title.lower().replace(" ", "_"), title, detail, headers=headers)
 
 
 def _gone(_request: AnyRequest, _error: ClientGone) -> Response[Any]:
@@ -128,7 +137,7 @@ def bug(request: AnyRequest, error: Exception) -> Response[Any]:
 HANDLERS: dict[Any, Any] = {
     ValidationException: _invalid,
     HTTPException: _http,
-    VtidError: _known,
+    VtidError: known,
     ClientGone: _gone,
     Exception: bug,
 }

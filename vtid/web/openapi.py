@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Paramete
 from litestar.openapi.spec.enums import OpenAPIType
 from msgspec import Struct
 
-from vtid.web.errors import MEDIA_TYPE
+from vtid.web.errors import MEDIA_TYPE, phrase
 from vtid.web.schemas import ProblemView
 
 JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
@@ -53,6 +52,7 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
     403: ("forbidden", "Not allowed", "This key is not for that: it lacks the scope write.", []),
     404: ("not_found", "Not found", f"There is no job {JOB_ID}.", []),
     409: ("conflict", "The state does not allow this", "This job is processing; cancel it first.", []),
+    412: ("tus_version", "Precondition Failed", "Tus-Resumable is missing; this server speaks 1.0.0.", []),
     413: (
         "too_large",
         "The file is too large",
@@ -63,6 +63,7 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
     416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The file has 1024 bytes.", []),
     422: ("unreadable_media", "The video cannot be read", "clip.mp4 ends in the middle.", []),
     429: ("rate_limited", "Too many requests", "Too many requests; try again in 6 s.", []),
+    460: ("checksum_mismatch", "Checksum Mismatch", "Upload-Checksum: is not that of the body.", []),
     503: ("unavailable", "Not available now", "The database does not answer.", []),
     507: ("disk_full", "The disk is full", "The disk has 12 MiB left.", []),
 }
@@ -100,7 +101,7 @@ def _problem(status: int) -> ResponseSpec:
     return ResponseSpec(
         ProblemView,
         generate_examples=False,
-        description=HTTPStatus(status).phrase,
+        description=phrase(status),
         media_type=MEDIA_TYPE,
         examples=[Example(value=_example(status))],
     )
@@ -111,11 +112,17 @@ def answer(type_: Any, example: Any, description: str) -> ResponseSpec:
     return ResponseSpec(type_, generate_examples=False, description=description, examples=[Example(value=example)])
 
 
+def nothing(description: str) -> ResponseSpec:
+    """An answer without a body."""
+    return ResponseSpec(None, description=description)
+
+
 def operation(
     *,
     query: type[Struct] | None = None,
     headers: dict[str, str] | None = None,
     body: dict[str, dict[str, Any]] | None = None,
+    body_required: bool = True,
 ) -> type[Operation]:
     """An `operation_class` that describes what a route reads by itself.
 
@@ -123,6 +130,7 @@ def operation(
         query: a Struct with a field for each parameter.
         headers: name to description.
         body: media type to schema.
+        body_required: whether there must be one.
     """
     parameters = [*_query(query), *_headers(headers or {})]
     content = {kind: OpenAPIMediaType(schema=schema) for kind, schema in (body or {}).items()}  # type: ignore[arg-type]
@@ -131,7 +139,7 @@ def operation(
     class Described(Operation):
         def __post_init__(self) -> None:
             self.parameters = [*(self.parameters or []), *parameters] or None
-            self.request_body = RequestBody(content=content, required=True) if content else None
+            self.request_body = RequestBody(content=content, required=body_required) if content else None
 
     return Described
 
@@ -152,11 +160,14 @@ def _headers(headers: dict[str, str]) -> list[Parameter]:
     ]
 
 
-def form(fields: type[Struct], **files: str) -> dict[str, Any]:
-    """The schema of a multipart form: its fields, and its files with a description each; `file` must be there."""
+def form(fields: type[Struct], *, required: str = "", **files: str) -> dict[str, Any]:
+    """The schema of a multipart form: its fields, its files with a description each, and the one that is required."""
     about = schema(fields)
     binary = {name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()}
-    return about | {"properties": binary | about["properties"], "required": ["file", *about.get("required", [])]}
+    return about | {
+        "properties": binary | about["properties"],
+        "required": [*filter(None, [required]), *about.get("required", [])],
+    }
 
 
 def schema(type_: type[Struct]) -> dict[str, Any]:
@@ -200,4 +211,4 @@ def _gate_answer(status: int) -> dict[str, Any]:
         "schema": {"$ref": "#/components/schemas/ProblemView"},
         "examples": {"problem": {"value": _example(status)}},
     }
-    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}}
+    return {"description": phrase(status), "content": {MEDIA_TYPE: content}}

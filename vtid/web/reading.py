@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import enum
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar, get_args
@@ -39,8 +37,8 @@ async def chunks(request: AnyRequest) -> AsyncIterator[bytes]:
         more = message["more_body"]
 
 
-async def json_object(request: AnyRequest) -> dict[str, Any]:
-    """The body, which must be a JSON object.
+async def json_object(request: AnyRequest, *, empty: bool = False) -> dict[str, Any]:
+    """The body, which must be a JSON object; with `empty`, none counts as `{}`.
 
     Raises:
         InvalidInput: it is something else.
@@ -52,20 +50,25 @@ async def json_object(request: AnyRequest) -> dict[str, Any]:
         if len(body) > MAX_JSON:
             raise TooLarge(f"A JSON body may have {MAX_JSON >> 10} KB.", problems=[Problem("body", "too large")])
     problems: list[Problem] = []
-    value = parse_object(bytes(body), "body", problems)
+    value = parse_object(bytes(body) or (b"{}" if empty else b""), "body", problems)
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     return value
 
 
-async def body(request: AnyRequest, type_: type[T]) -> T:
+async def body(request: AnyRequest, type_: type[T], *, empty: bool = False) -> T:
     """The body, which must be a JSON object, as `type_` has it.
+
+    Args:
+        request: whose body it is.
+        type_: a Struct.
+        empty: whether no body at all is as good as `{}`.
 
     Raises:
         InvalidInput: with every complaint.
         TooLarge: it is no request but a file.
     """
-    raw, problems = await json_object(request), list[Problem]()
+    raw, problems = await json_object(request, empty=empty), list[Problem]()
     found = convert(raw, type_, problems)
     if found is None:
         raise InvalidInput(str(problems[0]), problems=problems)
@@ -152,15 +155,25 @@ def _choices(type_: Any) -> Iterator[str]:
 
 
 def job_id(text: str) -> str:
-    """The id in a path, in the form in which it is stored.
+    """The id of a job in the form in which it is stored. Raises `NotFound` where no job can have it."""
+    return _id(text, "job")
 
-    Raises:
-        NotFound: no job can have it.
-    """
+
+def asset_id(text: str) -> str:
+    """The same of a file that came in."""
+    return _id(text, "asset")
+
+
+def upload_id(text: str) -> str:
+    """The same of an upload."""
+    return _id(text, "upload")
+
+
+def _id(text: str, what: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise NotFound(f"There is no job {text}.") from None
+        raise NotFound(f"There is no {what} {text}.") from None
 
 
 def plain_id(text: str) -> str:
@@ -172,25 +185,3 @@ def plain_id(text: str) -> str:
     if len(text) > MOST_ID or not text.isprintable():
         raise NotFound("There is nothing of this id.")
     return text
-
-
-# --- pages
-
-
-def cursor(at: float, last: str) -> str:
-    """Where a page ended, for the next one to begin behind."""
-    return base64.urlsafe_b64encode(msgspec.json.encode((at, last))).decode().rstrip("=")
-
-
-def position(text: str | None) -> tuple[float, str] | None:
-    """What a cursor says; None where none was given. Raises `InvalidInput`."""
-    if not text:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        at, last = msgspec.json.decode(raw, type=tuple[float, str])
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        at, last = 0.0, "\0"
-    if len(last) > MOST_ID or not last.isprintable():
-        raise InvalidInput("This is not a cursor.", problems=[Problem("cursor", "take it from `next` of a page")])
-    return at, last

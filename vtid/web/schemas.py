@@ -137,12 +137,17 @@ class PreviewView(Struct):
 # --- in
 
 
+AssetId = Annotated[str | None, Meta(description="A file that came in before, in place of `file`.")]
+MaskAssetId = Annotated[str | None, Meta(description="The same in place of `mask`.")]
+
+
 class SubmitJson(Struct, forbid_unknown_fields=True):
-    """A job on a file that came in before."""
+    """A job on a file that came in before, or lies in a bucket."""
 
     pipeline: Annotated[str, Meta(min_length=1, max_length=100)]
-    asset_id: str | None = None
-    video_url: Annotated[str | None, Meta(description="Not supported yet.")] = None
+    asset_id: AssetId = None
+    mask_asset_id: MaskAssetId = None
+    video_url: Annotated[str | None, Meta(description="`s3://BUCKET/KEY` of a bucket in storage.buckets.")] = None
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     display_name: Annotated[str, Meta(max_length=200)] | None = None
 
@@ -153,6 +158,8 @@ class SubmitFields(Struct, forbid_unknown_fields=True):
     pipeline: Annotated[str, Meta(min_length=1, max_length=100, description="GET /api/v1/pipelines lists them.")]
     params: Annotated[str, Meta(description="A JSON object.")] = "{}"
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    asset_id: AssetId = None
+    mask_asset_id: MaskAssetId = None
 
 
 class PlainFields(Struct, forbid_unknown_fields=True):
@@ -160,6 +167,8 @@ class PlainFields(Struct, forbid_unknown_fields=True):
 
     params: Annotated[str, Meta(description="A JSON object.")] = "{}"
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    asset_id: AssetId = None
+    mask_asset_id: MaskAssetId = None
 
 
 class PreviewFields(PlainFields, forbid_unknown_fields=True):
@@ -172,9 +181,11 @@ class PreviewFields(PlainFields, forbid_unknown_fields=True):
 
 
 class PreviewJson(Struct, forbid_unknown_fields=True):
-    """A preview of the video of an earlier job or preview, which need not be sent again."""
+    """A preview of the video of an earlier job or preview, or of another file; it need not be sent again."""
 
-    job_id: str
+    job_id: Annotated[str | None, Meta(description="An earlier job or preview, whose files are looked at.")] = None
+    asset_id: Annotated[str | None, Meta(description="A file that came in before.")] = None
+    mask_asset_id: MaskAssetId = None
     at_s: Annotated[
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="Seconds from the start: look around this time only, and show the picture there."),

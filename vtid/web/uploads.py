@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import msgspec
 from litestar import Request
 from msgspec import Struct, field
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from vtid.engine.intake import Draft
 from vtid.errors import InvalidInput, Problem, TooLarge
-from vtid.storage import Writer
 from vtid.storage.base import safe_filename
+from vtid.storage.hashing import HashingWriter
 from vtid.web.errors import HttpError
 from vtid.web.reading import chunks
+from vtid.web.sinks import Sink
 
-T = TypeVar("T")
-PIECE = 1024 * 1024
-"""Bytes that are gathered before a thread writes them."""
+Opener = Callable[[str], Awaitable[HashingWriter]]
+"""Where a file of that name goes."""
 MAX_TEXT = 1024 * 1024
 """Bytes of all fields that are not files."""
 MAX_PARTS = 64
@@ -30,7 +29,7 @@ SLACK = MAX_TEXT + 64 * 1024
 
 
 class Form(Struct):
-    """What a multipart body held; its files are in the draft."""
+    """What a multipart body held; its files are where their openers put them."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
@@ -40,14 +39,22 @@ class Form(Struct):
     """SHA-256 over names and contents: the same for the same content, whatever boundary and order."""
 
 
-async def receive(request: Request[Any, Any, Any], draft: Draft, sources: Mapping[str, str], max_bytes: int) -> Form:
-    """Read a multipart body: files into the draft, the rest into a form.
+async def receive(
+    request: Request[Any, Any, Any],
+    openers: Mapping[str, Opener],
+    max_bytes: int,
+    *,
+    most: int = 1,
+    too_large: Callable[[int], Exception] | None = None,
+) -> Form:
+    """Read a multipart body: files into the storage, the rest into a form.
 
     Args:
         request: whose body was not touched yet.
-        draft: takes the files.
-        sources: name of a form field that is a file to the name of the source that it becomes.
-        max_bytes: for all files together.
+        openers: name of a form field that is a file to where it goes.
+        max_bytes: for all files together; for each of them where a field may come more than once.
+        most: how often a field that is a file may come.
+        too_large: says that the limit is passed; it is given the limit.
 
     Raises:
         TooLarge: said by Content-Length, or found out on the way.
@@ -57,15 +64,16 @@ async def receive(request: Request[Any, Any, Any], draft: Draft, sources: Mappin
     """
     boundary = _boundary(request)
     length = int(request.headers.get("content-length") or -1)
-    if length > max_bytes + SLACK:
-        raise _too_large(max_bytes)
-    reader, total = _Reader(draft, sources, max_bytes), 0
+    too_large = too_large or _too_large
+    if length > max_bytes * most + SLACK:
+        raise too_large(max_bytes)
+    reader, total = _Reader(openers, max_bytes, most, too_large), 0
     try:
         with PushMultipartParser(boundary, content_length=length, max_segment_count=MAX_PARTS) as parser:
             async for chunk in chunks(request):
                 total += len(chunk)
-                if total > max_bytes + SLACK:  # also where nothing of it was a file
-                    raise _too_large(max_bytes)
+                if total > max_bytes * most + SLACK:  # also where nothing of it was a file
+                    raise too_large(max_bytes)
                 for event in parser.parse(chunk):
                     await reader.take(event)
     except MultipartError as error:
@@ -95,64 +103,22 @@ def _too_large(max_bytes: int) -> TooLarge:
     )
 
 
-async def _threaded(function: Callable[..., T], *args: Any) -> T:
-    """Run in a thread and see its end, even when cancelled: nobody may close a file while it is being written."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-class _FilePart:
-    """A file on its way into the draft."""
-
-    def __init__(self, name: str, filename: str, writer: Writer) -> None:
-        self.name = name
-        self.filename = filename
-        self._writer = writer
-        self._hash = hashlib.sha256()
-        self._buffer = bytearray()
-
-    async def open(self) -> None:
-        await _threaded(self._writer.__enter__)
-
-    async def add(self, data: bytes | bytearray) -> None:
-        self._buffer += data
-        if len(self._buffer) >= PIECE:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        piece, self._buffer = bytes(self._buffer), bytearray()
-        await _threaded(self._store, piece)
-
-    def _store(self, piece: bytes) -> None:
-        self._hash.update(piece)
-        self._writer.write(piece)
-
-    async def close(self) -> str:
-        """Publish it. Returns the digest of its content."""
-        await self._flush()
-        await _threaded(self._writer.__exit__, None, None, None)
-        return self._hash.hexdigest()
-
-    async def abandon(self) -> None:
-        await _threaded(self._writer.__exit__, InvalidInput, None, None)
-
-
 class _Reader:
     """Takes the parser's events one by one."""
 
-    def __init__(self, draft: Draft, sources: Mapping[str, str], max_bytes: int) -> None:
-        self._draft = draft
-        self._sources = sources
+    def __init__(
+        self, openers: Mapping[str, Opener], max_bytes: int, most: int, too_large: Callable[[int], Exception]
+    ) -> None:
+        self._openers = openers
         self._max = max_bytes
+        self._most = most
+        self._too_large = too_large
         self._form = Form()
         self._parts: list[tuple[str, str, str]] = []
         """Name, file name and content (of a file: its digest) of each part, for the digest of all."""
-        self._name = ""
-        self._file: _FilePart | None = None
+        self._name = self._filename = ""
+        self._came: Counter[str] = Counter()
+        self._file: Sink | None = None
         self._ignored = False
         self._text = bytearray()
         self._text_size = self._file_size = 0
@@ -174,21 +140,25 @@ class _Reader:
         if complaint:
             self._ignored = True
             self._form.problems.append(complaint)
-        elif part.name in self._sources:
-            filename = safe_filename(part.filename or "", "upload")
-            file = _FilePart(self._name, filename, self._draft.writer(self._sources[self._name], filename))
+        elif part.name in self._openers:
+            self._filename = safe_filename(part.filename or "", "upload")
+            if self._most > 1:
+                self._file_size = 0
+            file = Sink(await self._openers[self._name](self._filename))
             await file.open()
             self._file = file
 
     def _complaint(self, part: MultipartSegment) -> Problem | None:
         """What is wrong with a part before its content is known."""
         name = self._name
-        if name in self._form.files or name in self._form.fields:
-            return Problem(name, "came twice", "duplicate")
-        if name in self._sources:
+        self._came[name] += 1
+        if self._came[name] > (self._most if name in self._openers else 1):
+            often = "came twice" if self._most == 1 else f"came more than {self._most} times"
+            return Problem(name, often, "duplicate")
+        if name in self._openers:
             return None if part.filename else Problem(name, "must be a file, with a file name", "not_a_file")
         if part.filename is not None:
-            takes = ", ".join(self._sources)
+            takes = ", ".join(self._openers)
             return Problem(name, f"no file of this name is taken; files that are: {takes}", "unknown")
         return None
 
@@ -196,7 +166,7 @@ class _Reader:
         assert self._file is not None
         self._file_size += len(data)
         if self._file_size > self._max:
-            raise _too_large(self._max)
+            raise self._too_large(self._max)
         await self._file.add(data)
 
     def _text_data(self, data: bytes | bytearray) -> None:
@@ -208,10 +178,10 @@ class _Reader:
 
     async def _end(self) -> None:
         if self._file is not None:
-            digest = await self._file.close()
+            file, self._file = self._file, None
+            digest = await file.close()
             self._form.files.add(self._name)
-            self._parts.append((self._name, self._file.filename, digest))
-            self._file = None
+            self._parts.append((self._name, self._filename, digest))
         elif not self._ignored:
             text = self._text.decode(errors="replace")
             self._form.fields[self._name] = text

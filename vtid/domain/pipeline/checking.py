@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -44,6 +45,8 @@ class _Check:
         for i, deliver in enumerate(self.pipeline.deliver):
             for ref in deliver.references:
                 yield from self.reference(f"deliver[{i}].from", ref, delivered=True)
+            if deliver.to and not re.match(r"s3://[^/\s]+(/|$)", deliver.to):
+                yield self.problem(f"deliver[{i}].to", f"must be s3://BUCKET/PREFIX/, not {deliver.to}")
 
     def step(self, step: Step) -> Iterator[Problem]:
         here = f"step.{step.id}"

@@ -57,6 +57,8 @@ class Deliver(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": 
     from_: str | list[str]
     name: str = "{stem}{suffix}"
     """The result's file name; `{stem}` of the original, `{pipeline}`, `{step}`, `{suffix}` with its dot."""
+    to: str | None = None
+    """A bucket where it goes as well: `s3://BUCKET/PREFIX/`, with `{user_id}`, `{job_id}`, `{pipeline}`."""
 
     @property
     def references(self) -> list[str]:

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from vtid.app import App
 from vtid.domain.account import Principal, User
 from vtid.errors import Forbidden
-from vtid.web import openapi, reading
+from vtid.web import openapi, paging, reading
 from vtid.web.account_schemas import (
     FarewellJson,
     KeyJson,
@@ -81,12 +81,12 @@ async def whole(core: App, user: User) -> UserView:
 async def ledger_page(core: App, request: AnyRequest, user_id: str) -> LedgerPage:
     """A page of a user's ledger, as the query asks."""
     wanted = reading.query(request, PageQuery)
-    place = reading.position(wanted.cursor)
+    place = paging.position(wanted.cursor)
     ledger = core.accounts.ledger
     before = None if place is None else max(0, min(int(place[0]), 2**31 - 1))
     found = await ledger.movements(user_id, before, wanted.limit + 1)
     page = found[: wanted.limit]
-    following = reading.cursor(page[-1].seq, "") if len(found) > wanted.limit else None
+    following = paging.cursor(page[-1].seq, "") if len(found) > wanted.limit else None
     return LedgerPage(await ledger.balance(user_id), [movement_view(m) for m in page], following)
 
 

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from vtid.app import WORKER_SEEN_S, App
 from vtid.db import JobFilter, UserFilter
 from vtid.errors import Unavailable
-from vtid.web import openapi, reading
+from vtid.web import openapi, paging, reading
 from vtid.web.account_schemas import (
     AdminJob,
     AdminJobPage,
@@ -105,14 +105,14 @@ async def users(core: Core, request: AnyRequest) -> UserPage:
     """The newest accounts first."""
     wanted = reading.query(request, UserQuery)
     role = wanted.role.value if wanted.role else None
-    before = reading.position(wanted.cursor)
+    before = paging.position(wanted.cursor)
     accounts = core.accounts
     found = await accounts.users.list(
         UserFilter(wanted.text, role, wanted.tier, wanted.suspended, before, limit=wanted.limit + 1)
     )
     page = found[: wanted.limit]
     balances = await accounts.ledger.balances([u.id for u in page])
-    following = reading.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     return UserPage([user_view(u, accounts.tier_of(u), balances[u.id]) for u in page], following)
 
 
@@ -255,12 +255,12 @@ async def login_link(
 async def jobs(core: Core, request: AnyRequest) -> AdminJobPage:
     """The newest jobs first."""
     wanted = reading.query(request, AdminJobQuery)
-    text, before = wanted.text or wanted.q, reading.position(wanted.cursor)
+    text, before = wanted.text or wanted.q, paging.position(wanted.cursor)
     found = await core.jobs.list(
         JobFilter(wanted.user_id, wanted.status, wanted.pipeline, text, before, limit=wanted.limit + 1)
     )
     page = found[: wanted.limit]
-    following = reading.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     views = [
         AdminJob(**msgspec.structs.asdict(job_summary(job, result_url(core, request, job))), user_id=job.user_id)
         for job in page

@@ -33,7 +33,7 @@ async def estimate(core: Core, request: Request[Any, Any, Any], who: Who) -> Est
     given = await reading.body(request, EstimateJson)
     pipeline = core.pipelines.get(given.pipeline)
     if given.asset_id is not None:
-        seconds = pricing.longest([(await core.jobs.asset(given.asset_id, who.user_id)).info])
+        seconds = pricing.longest([(await core.assets.get(reading.asset_id(given.asset_id), who.user_id)).info])
     elif given.seconds is not None:
         seconds = given.seconds
     else:

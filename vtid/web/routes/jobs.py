@@ -13,9 +13,10 @@ from litestar.response import Stream
 from vtid.app import App
 from vtid.db import JobFilter
 from vtid.domain.job import Job
-from vtid.web import openapi, reading
+from vtid.web import openapi, paging, reading
 from vtid.web.events import as_stream
 from vtid.web.given import Core, User
+from vtid.web.linking import link
 from vtid.web.schemas import EventsQuery, FileView, JobList, JobQuery, JobView, job_summary, job_view
 
 TAGS = ["jobs"]
@@ -45,12 +46,6 @@ def result_url(core: App, request: AnyRequest, job: Job) -> str | None:
     return link(core, request, job.results[0].key, job.results[0].filename) if job.results else None
 
 
-def link(core: App, request: AnyRequest, key: str, filename: str) -> str:
-    """A signed URL, whole: under the public address, or the one that this request came to."""
-    url = core.storage.signed_url(key, ttl_s=core.config.storage.url_ttl_seconds, filename=filename)
-    return url if url.startswith("http") else f"{str(request.base_url).rstrip('/')}{url}"
-
-
 # --- look
 
 
@@ -67,13 +62,13 @@ def link(core: App, request: AnyRequest, key: str, filename: str) -> str:
 async def list_jobs(core: Core, request: AnyRequest, user_id: User) -> JobList:
     """The newest jobs first, without their steps."""
     wanted = reading.query(request, JobQuery)
-    before = reading.position(wanted.cursor)
+    before = paging.position(wanted.cursor)
     text = wanted.text or wanted.q
     found = await core.jobs.list(
         JobFilter(user_id, wanted.status, wanted.pipeline, text, before, limit=wanted.limit + 1)
     )
     page = found[: wanted.limit]
-    following = reading.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     return JobList([job_summary(job, result_url(core, request, job)) for job in page], following)
 
 

@@ -15,8 +15,8 @@ from vtid.errors import InvalidInput, NotFound, Problem
 from vtid.web import openapi, reading
 from vtid.web.given import Core, User
 from vtid.web.idempotency import IdempotencyKey, digest
-from vtid.web.routes.jobs import link
-from vtid.web.routes.submit import FILE_ABOUT, MASK_ABOUT, Wish, read_form, taken_in
+from vtid.web.linking import link
+from vtid.web.routes.submit import FILE_ABOUT, MASK_ABOUT, Wish, is_json, read_form, taken_in, use_assets
 from vtid.web.schemas import PreviewFields, PreviewJson, PreviewView, preview_view
 
 ROOT = "/api/v1/previews"
@@ -78,13 +78,13 @@ async def _view(core: App, request: AnyRequest, job: Job) -> PreviewView:
 async def submit_preview(
     core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
 ) -> Response[PreviewView]:
-    """Look for text in an uploaded video (multipart), or in that of an earlier job (JSON with its `job_id`).
+    """Look for text in an uploaded video (multipart), or in that of an earlier job or file (JSON).
 
     Nothing is removed. With `at_s`, only the seconds around it are looked at, and the picture there comes without its
     text. Ask for the preview until it is `completed`.
     """
     async with core.intake.draft(user_id) as draft:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        if is_json(request):
             wish = await _from_json(core, request, draft)
         else:
             given, form = await read_form(core, request, draft, PreviewFields, PIPELINE)
@@ -96,15 +96,20 @@ async def submit_preview(
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
-    """What an earlier job was given, looked at again."""
+    """What an earlier job was given, or another file that came in before, looked at (again)."""
     raw, problems = await reading.json_object(request), list[Problem]()
     given = reading.convert(raw, PreviewJson, problems)
+    if given is not None and (given.job_id is None) == (given.asset_id is None):
+        message = "is missing, and so is asset_id" if given.job_id is None else "names a video, and asset_id another"
+        problems.append(Problem("job_id", f"{message}; give one of them", "missing"))
     if problems or given is None:
         raise InvalidInput(str(problems[0]), problems=problems)
-    earlier = await core.jobs.get(reading.job_id(given.job_id), draft.user_id)
-    for name in ("video", "mask"):
-        if name in earlier.inputs:
-            draft.use_asset(name, await core.jobs.asset(earlier.inputs[name], draft.user_id))
+    if given.job_id is not None:
+        earlier = await core.jobs.get(reading.job_id(given.job_id), draft.user_id)
+        for name in ("video", "mask"):
+            if name in earlier.inputs:
+                draft.use_asset(name, await core.assets.get(earlier.inputs[name], draft.user_id))
+    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return _wish(given.at_s, given.params, given.display_name, digest(request, content))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,16 +13,19 @@ from vtid.app import App
 from vtid.domain.job import Job
 from vtid.engine.intake import Draft
 from vtid.errors import Conflict, InvalidInput, NotFound, Problem
+from vtid.storage.hashing import HashingWriter
 from vtid.web import openapi, reading
 from vtid.web.given import Core, User
 from vtid.web.idempotency import REPLAYED, IdempotencyKey, digest, reserved
 from vtid.web.routes.jobs import ROOT, TAGS, view
 from vtid.web.schemas import JobView, PlainFields, SubmitFields, SubmitJson
-from vtid.web.uploads import Form, receive
+from vtid.web.uploads import Form, Opener, receive
 
 SOURCES = {"file": "video", "mask": "mask"}
 """Form fields that are files, and the source of the pipeline that each becomes."""
-FILE_ABOUT = "The video."
+ASSETS = {"file": "asset_id", "mask": "mask_asset_id"}
+"""The fields that name a file which came in before, in place of these."""
+FILE_ABOUT = "The video, unless `asset_id` names it."
 MASK_ABOUT = "A picture or a video whose white is erased, for pipelines that take one."
 TEXT_REMOVAL = "remove-text"
 AnyRequest = Request[Any, Any, Any]
@@ -58,9 +62,9 @@ class Wish(Struct, frozen=True):
 async def submit(
     core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
-    """Make a job of an uploaded video (multipart), or of one that came in before (JSON with its `asset_id`)."""
+    """Make a job of an uploaded video (multipart), of one that came in before, or of one in a bucket (JSON)."""
     async with core.intake.draft(user_id) as draft:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        if is_json(request):
             wish = await _from_json(core, request, draft)
         else:
             wish = await from_form(core, request, draft, None)
@@ -84,6 +88,11 @@ async def upload_and_process(
     async with core.intake.draft(user_id) as draft:
         wish = await from_form(core, request, draft, TEXT_REMOVAL)
         return await accept(core, request, draft, wish, idempotency_key)
+
+
+def is_json(request: AnyRequest) -> bool:
+    """Whether the body says that it is JSON."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 async def accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: str | None) -> Response[JobView]:
@@ -122,39 +131,68 @@ async def read_form(
     core: App, request: AnyRequest, draft: Draft, fields: type[Fields], pipeline: str | None
 ) -> tuple[Fields, Form]:
     """Files into the draft, and the fields of a form, checked. Raises `InvalidInput` with every complaint."""
-    form = await receive(request, draft, SOURCES, core.config.server.max_upload_mb << 20)
-    problems = form.problems + _missing(form)
+    await core.intake.require_quota(draft.user_id, int(request.headers.get("content-length") or 0))
+    openers = {field: _opener(draft, source) for field, source in SOURCES.items()}
+    form = await receive(request, openers, core.config.server.max_upload_mb << 20)
+    problems = [*form.problems, *_missing(form)]
     given = reading.convert(form.fields, fields, problems, strict=False)
     reading.parse_object(form.fields.get("params") or "{}", "params", problems)
-    _check(core, pipeline or form.fields.get("pipeline", ""), problems)
+    check_pipeline(core, pipeline or form.fields.get("pipeline", ""), problems)
     assert given is not None
+    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
     return given, form
 
 
-def _missing(form: Form) -> list[Problem]:
-    if "file" in form.files or any(p.field == "file" for p in form.problems):
-        return []
-    return [Problem("file", "is missing; send the video as the form field `file`", "missing")]
+def _opener(draft: Draft, source: str) -> Opener:
+    async def opener(filename: str) -> HashingWriter:
+        return draft.writer(source, filename)
+
+    return opener
+
+
+def _missing(form: Form) -> Iterator[Problem]:
+    """Of each file and the field that names one instead: neither, or both."""
+    for field, other in ASSETS.items():
+        if field in form.files and form.fields.get(other):
+            yield Problem(other, f"names a file, and {field} brings another; send one of them", "ambiguous")
+    if (
+        "file" not in form.files
+        and not form.fields.get("asset_id")
+        and not any(p.field == "file" for p in form.problems)
+    ):
+        yield Problem("file", "is missing; send the video as the form field `file`, or its `asset_id`", "missing")
+
+
+async def use_assets(core: App, draft: Draft, video: str | None, mask: str | None) -> None:
+    """Take files that came in before into a draft, by their ids."""
+    for field, asset_id in (("file", video), ("mask", mask)):
+        if asset_id:
+            asset = await core.assets.get(reading.asset_id(asset_id), draft.user_id)
+            draft.use_asset(SOURCES[field], asset, ASSETS[field])
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
     """The same from a JSON body that names a file which came in before."""
     raw, problems = await reading.json_object(request), list[Problem]()
     given = reading.convert(raw, SubmitJson, problems)
-    if raw.get("video_url") is not None:
+    url = raw.get("video_url")
+    if url is not None and not str(url).startswith("s3://"):
         message = "fetching from a URL is not built yet; upload the file as multipart/form-data"
         problems.append(Problem("video_url", message, "not_supported"))
-    elif raw.get("asset_id") is None:
+    elif url is None and raw.get("asset_id") is None:
         problems.append(Problem("asset_id", "is missing: which file?", "missing"))
-    _check(core, str(raw.get("pipeline") or ""), problems)
+    elif url is not None and raw.get("asset_id") is not None:
+        problems.append(Problem("video_url", "names a file, and asset_id another; send one of them", "ambiguous"))
+    check_pipeline(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
-    assert given.asset_id is not None
-    draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
+    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
+    if given.video_url is not None:
+        await draft.use_bucket("video", given.video_url)
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return Wish(given.pipeline, given.params, given.display_name, digest(request, content))
 
 
-def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
+def check_pipeline(core: App, pipeline: str, problems: list[Problem]) -> None:
     """Raise what was found, and whether there is no such pipeline, together."""
     try:
         if pipeline:
