@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ async def threaded(function: Callable[..., T], *args: Any) -> T:
 
 
 class Sink:
-    """A file being received. In memory is one piece, whatever its size.
+    """A file being received. In memory are two pieces, whatever its size: one arrives while the other is written.
 
     Args:
         writer: not opened yet.
@@ -35,6 +36,7 @@ class Sink:
         self.size = 0
         self._writer = writer
         self._buffer = bytearray()
+        self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin."""
@@ -45,9 +47,21 @@ class Sink:
         self.size += len(data)
         self._buffer += data
         if len(self._buffer) >= PIECE:
-            await self._flush()
+            await self._written()
+            piece, self._buffer = bytes(self._buffer), bytearray()
+            self._writing = asyncio.create_task(asyncio.to_thread(self._writer.write, piece))
 
-    async def _flush(self) -> None:
+    async def _written(self) -> None:
+        """The piece that is being written is; or raise what kept it from it."""
+        writing = self._writing
+        if writing is not None:
+            await asyncio.wait([writing])
+            self._writing = None
+            writing.result()
+
+    async def flush(self) -> None:
+        """Everything is written."""
+        await self._written()
         if self._buffer:
             piece, self._buffer = bytes(self._buffer), bytearray()
             await threaded(self._writer.write, piece)
@@ -55,7 +69,7 @@ class Sink:
     async def close(self) -> str:
         """Publish it. Returns the SHA-256 of its content."""
         try:
-            await self._flush()
+            await self.flush()
         except BaseException:
             await self.abandon()
             raise
@@ -64,4 +78,6 @@ class Sink:
 
     async def abandon(self) -> None:
         """Leave nothing of it."""
+        with contextlib.suppress(Exception):  # what went wrong with it is told already, or of no interest any more
+            await self._written()
         await threaded(self._writer.__exit__, InvalidInput, None, None)
