@@ -63,7 +63,7 @@ uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="
 def main() -> None:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--mb", type=int, default=256, help="size of the file, in MiB")
+    parser.add_argument("--mb", type=int, default=512, help="size of the file, in MiB")
     parser.add_argument("--rounds", type=int, default=5, help="uploads of each way")
     parser.add_argument(
         "--memory-mb", type=int, default=2000, help="size of one upload whose memory is watched; 0: none"

@@ -24,6 +24,7 @@ COMMANDS = {
     "pipelines": "List, show and check pipelines.",
     "plugins": "List and show plugins.",
     "models": "Add, list, remove and check the model files that steps may use.",
+    "storage": "Make the bucket ready that files lie in.",
     "check": "Check the configuration, plugins, pipelines, storage and queue.",
     "doctor": "Look at this machine: encoders, detectors, disk, versions.",
     "demo": "See it work: draw a clip with subtitles, remove them, compare.",
