@@ -35,7 +35,9 @@ class Sink:
     def __init__(self, writer: HashingWriter) -> None:
         self.size = 0
         self._writer = writer
-        self._buffer = bytearray()
+        self._gathered: list[bytes | bytearray] = []
+        self._waiting = 0
+        """Bytes gathered."""
         self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -45,11 +47,16 @@ class Sink:
     async def add(self, data: bytes | bytearray) -> None:
         """Append."""
         self.size += len(data)
-        self._buffer += data
-        if len(self._buffer) >= PIECE:
+        self._gathered.append(data)
+        self._waiting += len(data)
+        if self._waiting >= PIECE:
             await self._written()
-            piece, self._buffer = bytes(self._buffer), bytearray()
-            self._writing = asyncio.create_task(asyncio.to_thread(self._writer.write, piece))
+            self._writing = asyncio.create_task(asyncio.to_thread(self._writer.write, self._piece()))
+
+    def _piece(self) -> bytes:
+        piece = b"".join(self._gathered)
+        self._gathered, self._waiting = [], 0
+        return piece
 
     async def _written(self) -> None:
         """The piece that is being written is; or raise what kept it from it."""
@@ -62,9 +69,8 @@ class Sink:
     async def flush(self) -> None:
         """Everything is written."""
         await self._written()
-        if self._buffer:
-            piece, self._buffer = bytes(self._buffer), bytearray()
-            await threaded(self._writer.write, piece)
+        if self._waiting:
+            await threaded(self._writer.write, self._piece())
 
     async def close(self) -> str:
         """Publish it. Returns the SHA-256 of its content."""
