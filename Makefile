@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-inpaint constraints clean
+.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-inpaint bench-uploads constraints clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-engine: setup ## Measure the engine: a job against a bare queue task, memo
 
 bench-inpaint: setup ## Measure text removal: quality, speed and memory (ARGS="--quick": a clip of each kind; "--help")
 	@$(BIN)/python -m benchmarks.inpaint $(ARGS)
+
+bench-uploads: setup ## Measure uploads: throughput beside a bare ASGI app, memory at 2 GB (ARGS="--mb 128 --rounds 3")
+	@$(BIN)/python benchmarks/uploads/run.py $(ARGS)
 
 constraints: ## Choose the versions in constraints.txt anew (needs Python 3.11, 3.12 and 3.13)
 	@python3 scripts/constraints.py

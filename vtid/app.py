@@ -78,7 +78,7 @@ class App:
         self.links = Links(secret, config.server.public_url or "")
         self.room = Room(data, config.limits.min_free_disk_mb << 20)
         self.storage = _open_storage(config, self.links)
-        self.buckets = Buckets(lambda: _connect(config, config.storage.endpoint_url), config.storage.buckets)
+        self.buckets = Buckets(lambda: _connect(config), config.storage.buckets)
         self.queue = Queue(config.queue_url, secret)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
@@ -215,20 +215,17 @@ class App:
 
 
 def _open_storage(config: Config, links: Links) -> Storage:
-    storage = config.storage
-    if not storage.is_s3:
+    if not config.storage.is_s3:
         return LocalStorage(config.data.path / "files", links, min_free_bytes=config.limits.min_free_disk_mb << 20)
-    from vtid.storage.s3 import S3Storage  # noqa: PLC0415 - its library is loaded by those who need it
+    from vtid.storage.opening import open_bucket  # noqa: PLC0415 - its library is loaded by those who need it
 
-    client = _connect(config, storage.endpoint_url)
-    public = _connect(config, storage.public_endpoint or storage.endpoint_url) if storage.direct_links else None
-    return S3Storage(client, storage.bucket, public=public, links=links)
+    return open_bucket(config.storage, links)
 
 
-def _connect(config: Config, endpoint: str) -> Any:
-    from vtid.storage.remote import connect  # noqa: PLC0415
+def _connect(config: Config) -> Any:
+    from vtid.storage.opening import client  # noqa: PLC0415
 
-    return connect(endpoint, config.storage.region, config.storage.access_key, config.storage.secret_key)
+    return client(config.storage)
 
 
 def _media(threads: int) -> Media:

@@ -47,8 +47,19 @@ def test_a_copy_and_a_join_of_one_cost_no_room(storage: LocalStorage) -> None:
     with storage.writer("a") as writer:
         writer.write(b"data")
     storage.copy("a", "b")
-    storage.join(["a"], "c")
+    storage.join([("a", 4)], "c")
     assert len({(storage.root / key).stat().st_ino for key in "abc"}) == 1
+
+
+def test_of_a_file_that_grows_the_beginning_counts(storage: LocalStorage) -> None:
+    growing = storage.growing("temp/g")
+    growing.write(b"counted")
+    growing.sync()
+    growing.write(b", and lost in a crash")
+    assert growing.size == 28
+    growing.close()
+    assert storage.join([("temp/g", 7)], "whole") == 7
+    assert b"".join(storage.read("whole")) == b"counted"
 
 
 def test_folders_that_are_emptied_and_filled_at_once(storage: LocalStorage) -> None:

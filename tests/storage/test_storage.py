@@ -136,7 +136,7 @@ def test_files_joined_in_order(storage: Storage, sizes: tuple[int, ...]) -> None
         store(storage, keys[-1], BIG[at : at + size])
         want += BIG[at : at + size]
         at += size % 1000
-    assert storage.join(keys, "joined/file") == len(want)
+    assert storage.join(list(zip(keys, sizes, strict=True)), "joined/file") == len(want)
     assert content(storage, "joined/file") == want
     assert storage.delete_prefix("temp/j/") == len(sizes)
     assert content(storage, "joined/file") == want, "it needs its parts no more"
@@ -145,7 +145,9 @@ def test_files_joined_in_order(storage: Storage, sizes: tuple[int, ...]) -> None
 def test_joining_what_is_not_there(storage: Storage) -> None:
     store(storage, "temp/k/0")
     with pytest.raises(NotFound):
-        storage.join(["temp/k/0", "temp/k/1"], "joined/none")
+        storage.join([("temp/k/0", 1), ("temp/k/1", 1)], "joined/none")
+    with pytest.raises(NotFound):
+        storage.join([("temp/k/0", 2)], "joined/none")
     assert list(storage.list("joined/")) == []
 
 

@@ -234,7 +234,9 @@ def half(site: Site, url: str, at: int, data: bytes, announced: int, *more: byte
 
 def test_what_came_before_the_line_broke_is_kept(place: Site, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, begins, writer = another(clip), threading.Event(), place.core.uploading.writer
-    monkeypatch.setattr(place.core.uploading, "writer", lambda upload: (begins.set(), writer(upload))[1])
+    monkeypatch.setattr(
+        place.core.uploading, "writer", lambda upload, **more: (begins.set(), writer(upload, **more))[1]
+    )
     url = begun(place, len(data))
     with half(place, url, 0, data[:5000], len(data)):
         assert begins.wait(20)

@@ -26,6 +26,7 @@ COMMANDS = {
     "models": "Add, list, remove and check the model files that steps may use.",
     "users": "Make accounts, give credits, suspend; for whoever runs the daemon.",
     "keys": "Make, list and revoke API keys.",
+    "storage": "Make the bucket ready that files lie in.",
     "check": "Check the configuration, plugins, pipelines, storage and queue.",
     "doctor": "Look at this machine: encoders, detectors, disk, versions.",
     "demo": "See it work: draw a clip with subtitles, remove them, compare.",

@@ -120,7 +120,8 @@ def _pipelines(loaded: Pipelines) -> Iterator[Finding]:
 
 def _tried(area: str, check: Callable[[Config], None], config: Config) -> Iterator[Finding]:
     """What a check of something outside this process complains of."""
-    setting = "data.path" if area == "storage" else f"{area}.url"
+    place = "storage.bucket" if config.storage.is_s3 else "data.path"
+    setting = place if area == "storage" else f"{area}.url"
     try:
         check(config)
     except VtidError as error:
@@ -143,6 +144,10 @@ def _storage(config: Config) -> None:
     free, wanted = shutil.disk_usage(folder).free, config.limits.min_free_disk_mb << 20
     if free < wanted:
         raise DiskFull(f"{folder} has {free >> 20} MB free; limits.min_free_disk_mb asks for {wanted >> 20}")
+    if config.storage.is_s3:
+        from vtid.storage.opening import open_bucket
+
+        open_bucket(config.storage).check()  # a few bytes, stored, read back and removed
 
 
 def _database(config: Config) -> None:

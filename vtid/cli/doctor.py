@@ -101,6 +101,7 @@ def _facts(ctx: click.Context) -> Iterator[Fact]:
     yield memory()
     yield about
     yield from (disk(name, path) for name, path in _places(config))
+    yield from storage_facts(config)
     yield shared_memory()
     yield open_files()
     yield clock(time.time(), Path(__file__).stat().st_mtime)
@@ -280,6 +281,30 @@ def disk(name: str, path: Path) -> Fact:
     if free < LOW_DISK:
         return Fact(name, "note", words, "little for video: a job needs about three times the size of its file")
     return Fact(name, "ok", words)
+
+
+def storage_facts(config: Config) -> Iterator[Fact]:
+    """Where files lie; of a bucket, whether it can be used, and whether it forgets what uploads left."""
+    from vtid.errors import VtidError
+
+    storage = config.storage
+    if not storage.is_s3:
+        yield Fact("storage", "ok", f"files in {Path(config.data.path).absolute() / 'files'}")
+        return
+    from vtid.storage.lifecycle import is_tidy
+    from vtid.storage.opening import open_bucket
+
+    bucket = open_bucket(storage)
+    words = f"bucket {storage.bucket} at {storage.endpoint_url}"
+    try:
+        bucket.check()
+    except VtidError as error:
+        yield Fact("storage", "missing", words, f"{error.message} {error.suggestion or ''}".strip())
+        return
+    yield Fact("storage", "ok", words)
+    if not is_tidy(bucket):
+        meaning = "the daemon clears half uploads itself; to have the bucket do it too: vtid storage setup"
+        yield Fact("lifecycle of temp/", "note", "no rule", meaning)
 
 
 def shared_memory() -> Fact:

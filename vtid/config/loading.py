@@ -284,7 +284,7 @@ def _broken_storage(storage: Storage) -> Iterator[tuple[str, str]]:
     if storage.is_s3 and not storage.bucket:
         yield "storage.kind", "s3 needs storage.bucket"
     if storage.is_s3 or storage.buckets:
-        why = "storage.bucket" if storage.is_s3 else "storage.buckets"
+        why = "storage.buckets" if not storage.is_s3 else "storage.bucket" if storage.bucket else "storage.kind"
         for name, variable in (("access_key", "AWS_ACCESS_KEY_ID"), ("secret_key", "AWS_SECRET_ACCESS_KEY")):
             if not getattr(storage, name):
                 yield why, f"needs storage.{name} or ${variable}"

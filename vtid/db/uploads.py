@@ -124,13 +124,20 @@ class Uploads:
             return before
 
     async def append(self, upload_id: str, part: UploadPart) -> None:
-        """Note a part that is stored behind the others. Raises `Conflict` where another came first."""
-        length = select(func.coalesce(func.sum(upload_parts.c.size), 0)).where(upload_parts.c.upload_id == upload_id)
+        """Note a part that is stored behind the others, or that one that is noted has grown.
+
+        Raises:
+            Conflict: another came first.
+        """
+        mine = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key == part.key)
+        others = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key != part.key)
+        length = select(func.coalesce(func.sum(upload_parts.c.size), 0)).where(others)
         async with self._db.write(durable=True) as c:
             await self._hold(c, upload_id)
             at = int((await c.execute(length)).scalar_one())
             if at != part.position:
                 raise Conflict(f"The upload is at {at}, not at {part.position}; another request added to it.")
+            await c.execute(delete(upload_parts).where(mine))
             await c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
 
     async def _hold(self, c: AsyncConnection, upload_id: str) -> None:

@@ -7,9 +7,12 @@ A part is stored under a key of its own first, then noted in the database; from 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -23,6 +26,9 @@ from vtid.storage import DirectPart, DirectUploads, Storage
 from vtid.storage.base import safe_filename
 from vtid.storage.hashing import HashingWriter
 
+MOST_RUNNING = 1000
+"""Uploads whose hash is kept on the way; of more, the files are read once again."""
+
 
 class UploadRules(Struct, frozen=True):
     """What is let in."""
@@ -33,16 +39,67 @@ class UploadRules(Struct, frozen=True):
     """Unfinished uploads of one user."""
 
 
-class PartWriter(HashingWriter):
-    """A part on its way into the storage; it counts once it is noted."""
+class Running(Struct, frozen=True):
+    """The hash of an upload's beginning, as it was sent through this process, in order."""
 
-    def __init__(self, storage: Storage, upload: Upload) -> None:
+    position: int
+    hash: Any
+    keys: tuple[str, ...]
+    """Of the parts that it went over: it holds for them alone."""
+
+
+class PartWriter(HashingWriter):
+    """A part on its way into the storage; it counts once it is noted.
+
+    Where the storage can, it may be noted again and again as it grows, so that a long part loses little in a crash, and
+    a file that comes in one part is never copied.
+    """
+
+    def __init__(self, storage: Storage, upload: Upload, before: Running | None, *, growing: bool) -> None:
         self.key = part_key(upload.id)
-        super().__init__(storage.writer(self.key))
+        self.before = before or Running(0, hashlib.sha256(), ())
+        grown = storage.growing(self.key) if growing else None
+        self.grows = grown is not None
+        self.noted = False
+        self._grown = grown
+        super().__init__(storage.writer(self.key), self.before.hash.copy())
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._grown.size if self._grown else super().size
 
     def at(self, position: int) -> UploadPart:
         """What was written, at its place in the file."""
         return UploadPart(position, self.size, self.key)
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        if self._grown:
+            self.hash.update(data)
+            self._grown.write(data)
+        else:
+            super().write(data)
+
+    def sync(self) -> None:
+        """Have what was written so far survive; of a part that grows."""
+        assert self._grown is not None
+        self._grown.sync()
+
+    def __enter__(self) -> PartWriter:
+        """Begin."""
+        if not self._grown:
+            super().__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Publish it; of one that grows, what was noted stays either way."""
+        if self._grown:
+            self._grown.close()
+        else:
+            super().__exit__(kind, error, trace)
 
 
 class Uploading:
@@ -76,6 +133,7 @@ class Uploading:
         self._quota = quota
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._running: dict[str, Running] = {}
 
     # --- in
 
@@ -137,29 +195,46 @@ class Uploading:
         """The parts that are there, by position."""
         return await self._uploads.parts(upload.id)
 
-    def writer(self, upload: Upload) -> PartWriter:
-        """Store a part."""
-        return PartWriter(self._storage, upload)
+    def writer(self, upload: Upload, *, growing: bool = False) -> PartWriter:
+        """Store a part; with `growing`, one that may be noted before its end, where the storage can."""
+        return PartWriter(self._storage, upload, self._running.get(upload.id), growing=growing)
 
     async def refuse(self, writer: PartWriter) -> None:
-        """Forget a part that was stored and is not what it should be."""
-        await asyncio.to_thread(self._storage.delete, writer.key)
+        """Forget a part that is not what it should be; one that was noted stays."""
+        if not writer.noted:
+            await asyncio.to_thread(self._storage.delete, writer.key)
 
-    async def put(self, upload: Upload, part: UploadPart) -> None:
+    async def put(self, upload: Upload, writer: PartWriter, position: int) -> None:
         """Acknowledge a part at its place, instead of an earlier one there."""
-        await self._note(self._uploads.put_part(upload.id, part), part)
+        await self._note(self._uploads.put_part(upload.id, writer.at(position)), upload, writer, position)
 
-    async def append(self, upload: Upload, part: UploadPart) -> None:
-        """Acknowledge a part behind the others. Raises `Conflict` where another request was faster."""
-        await self._note(self._uploads.append(upload.id, part), part)
+    async def append(self, upload: Upload, writer: PartWriter, position: int) -> None:
+        """Acknowledge a part behind the others, or that it has grown.
 
-    async def _note(self, noting: Awaitable[str | None], part: UploadPart) -> None:
-        doomed: str | None = part.key
+        Raises:
+            Conflict: another request was faster.
+        """
+        await self._note(self._uploads.append(upload.id, writer.at(position)), upload, writer, position)
+
+    async def _note(self, noting: Awaitable[str | None], upload: Upload, writer: PartWriter, position: int) -> None:
+        doomed = None if writer.noted else writer.key  # of what counts already, nothing goes because more did not
+        end, before = position + writer.size, writer.before
         try:
             doomed = await noting
+            writer.noted = True
+            if before.position == position:
+                if len(self._running) > MOST_RUNNING:
+                    self._running.pop(next(iter(self._running)))
+                self._running[upload.id] = Running(end, writer.hash.copy(), (*before.keys, writer.key))
         finally:
             if doomed:
                 await asyncio.to_thread(self._storage.delete, doomed)
+
+    def _hashed(self, upload: Upload, parts: Sequence[UploadPart]) -> str | None:
+        """The hash of the whole, where all of it came through here in order."""
+        running = self._running.pop(upload.id, None)
+        whole = running and running.position == upload.size and running.keys == tuple(part.key for part in parts)
+        return str(running.hash.hexdigest()) if running and whole else None
 
     # --- out
 
@@ -175,8 +250,10 @@ class Uploading:
             upload = await self._uploads.get(upload.id, upload.user_id, upload.protocol)
             if upload.finished:
                 return await self._assets.get(upload.id, upload.user_id)
-            key = await self._whole(upload)
-            incoming = Incoming(upload.id, upload.filename, key, to_hash=True)
+            parts = await self._uploads.parts(upload.id)
+            key = await self._whole(upload, parts)
+            sha256 = self._hashed(upload, parts)
+            incoming = Incoming(upload.id, upload.filename, key, sha256=sha256, to_hash=True)
             try:
                 examined = await self._examiner.examine(upload.user_id, incoming)
             except InvalidInput:
@@ -188,11 +265,11 @@ class Uploading:
             await asyncio.to_thread(self._storage.delete_prefix, parts_prefix(upload.id))
             return await self._assets.get(upload.id, upload.user_id)
 
-    async def _whole(self, upload: Upload) -> str:
+    async def _whole(self, upload: Upload, parts: Sequence[UploadPart]) -> str:
         """Put the parts together under the asset's key."""
         if upload.protocol == "direct":
             return await self._whole_direct(upload)
-        parts, at = await self._uploads.parts(upload.id), 0
+        at = 0
         for part in parts:
             if part.position != at:
                 break
@@ -200,7 +277,7 @@ class Uploading:
         if at != upload.size:
             raise missing(at, upload)
         key = asset_key(upload.user_id, upload.id, upload.filename)
-        await asyncio.to_thread(self._storage.join, [part.key for part in parts], key)
+        await asyncio.to_thread(self._storage.join, [(part.key, part.size) for part in parts], key)
         return key
 
     async def _whole_direct(self, upload: Upload) -> str:
@@ -246,6 +323,7 @@ class Uploading:
 
     async def drop(self, upload: Upload) -> None:
         """Forget an upload and its bytes; of a finished one the asset stays."""
+        self._running.pop(upload.id, None)
         if await self._uploads.drop(upload.id):
             await self._remove(upload)
 

@@ -47,11 +47,32 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+class Growing(Protocol):
+    """A file that is there from its first byte on, for what is noted elsewhere to count of it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises `DiskFull`."""
+
+    def sync(self) -> None:
+        """Have what was written survive."""
+
+    def close(self) -> None:
+        """Write no more."""
+
+
 class Storage(Protocol):
     """Keeps files."""
 
     def writer(self, key: str) -> Writer:
         """Store a stream of unknown length."""
+
+    def growing(self, key: str) -> Growing | None:
+        """Store a stream whose beginning may count before its end has come; None where that is not possible."""
 
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Store a local file; with `move` the original may be used up. Returns its size in bytes."""
@@ -75,8 +96,19 @@ class Storage(Protocol):
     def copy(self, source: str, target: str) -> None:
         """Store the same content under a second key."""
 
-    def join(self, sources: Sequence[str], target: str) -> int:
-        """Store files, one after the other, as one. Returns its size in bytes. Raises `NotFound`."""
+    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
+        """Store files, one after the other, as one.
+
+        Args:
+            sources: keys, and how many bytes of each count.
+            target: key of the whole.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            NotFound: one is not there, or not as many bytes of it.
+        """
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, which ends at a `/`."""

@@ -13,11 +13,12 @@ class HashingWriter:
 
     Args:
         inner: stores it.
+        hash_: goes on from here, where other bytes went before.
     """
 
-    def __init__(self, inner: Writer) -> None:
+    def __init__(self, inner: Writer, hash_: hashlib._Hash | None = None) -> None:
         self._inner = inner
-        self._hash = hashlib.sha256()
+        self.hash = hash_ or hashlib.sha256()
 
     @property
     def size(self) -> int:
@@ -27,11 +28,11 @@ class HashingWriter:
     @property
     def sha256(self) -> str:
         """Of what was written so far, in hexadecimal."""
-        return self._hash.hexdigest()
+        return self.hash.hexdigest()
 
     def write(self, data: bytes) -> None:
         """Append."""
-        self._hash.update(data)
+        self.hash.update(data)
         self._inner.write(data)
 
     def __enter__(self) -> HashingWriter:

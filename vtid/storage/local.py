@@ -54,6 +54,10 @@ class LocalStorage:
         """Store a stream of unknown length."""
         return LocalWriter(self._staging / uuid.uuid4().hex, self._path(key), self.require_room)
 
+    def growing(self, key: str) -> LocalGrowing:
+        """Store a stream whose beginning may count before its end has come."""
+        return LocalGrowing(self._path(key), self.require_room)
+
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Store a local file: renamed or linked where it lies on the same file system, copied where not."""
         target, size = self._path(key), path.stat().st_size
@@ -88,25 +92,28 @@ class LocalStorage:
     def _copy(self, source: Path, staged: Path, size: int) -> None:
         self.require_room(size)
         with staged.open("xb", buffering=0) as writer:
-            _append(source, writer)
+            _append(source, writer, size)
             os.fsync(writer.fileno())
 
-    def join(self, sources: Sequence[str], target: str) -> int:
+    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
         """Store files, one after the other, as one; a single one costs no second copy of it."""
-        paths = [self._existing(key) for key in sources]
-        if len(paths) == 1:
-            self.copy(sources[0], target)
-            return paths[0].stat().st_size
-        size = sum(path.stat().st_size for path in paths)
-        self.require_room(size)
+        paths = [(self._existing(key), size) for key, size in sources]
+        for path, size in paths:
+            if path.stat().st_size < size:
+                raise NotFound(f"The stored file {path.name} has fewer than {size} bytes.")
+        whole = sum(size for _, size in sources)
+        if len(paths) == 1 and paths[0][0].stat().st_size == whole:
+            self.copy(sources[0][0], target)
+            return whole
+        self.require_room(whole)
         staged = self._staging / uuid.uuid4().hex
         with _disk_errors(), _removed_on_error(staged):
             with staged.open("xb", buffering=0) as writer:
-                for path in paths:
-                    _append(path, writer)
+                for path, size in paths:
+                    _append(path, writer, size)
                 os.fsync(writer.fileno())
             _publish(staged, self._path(target))
-        return size
+        return whole
 
     # --- out
 
@@ -233,9 +240,7 @@ class LocalWriter:
             self._checked = self.size // (64 * CHUNK)
             self._require_room(len(data))
         with _disk_errors():
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
+            _write(self._file, data)
         self.size += len(data)
 
     def __exit__(
@@ -248,6 +253,36 @@ class LocalWriter:
                 _publish(self._staged, self._target)
         if kind is not None:
             self._staged.unlink(missing_ok=True)
+
+
+class LocalGrowing:
+    """A file that is there from its first byte on."""
+
+    def __init__(self, target: Path, require_room: Callable[[int], None]) -> None:
+        self.size = 0
+        self._require_room = require_room
+        self._checked = -1
+        with _disk_errors():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._file = target.open("xb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Append; looks at the free room every 64 MiB."""
+        if self.size // (64 * CHUNK) != self._checked:
+            self._checked = self.size // (64 * CHUNK)
+            self._require_room(len(data))
+        with _disk_errors():
+            _write(self._file, data)
+        self.size += len(data)
+
+    def sync(self) -> None:
+        """Have what was written survive a power cut."""
+        with _disk_errors():
+            os.fdatasync(self._file.fileno())
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
 
 
 def _publish(staged: Path, target: Path) -> None:
@@ -263,16 +298,25 @@ def _publish(staged: Path, target: Path) -> None:
             return
 
 
-def _append(source: Path, writer: FileIO) -> None:
+def _append(source: Path, writer: FileIO, size: int) -> None:
     """Copy a file behind what was written: in the kernel, and without copying where the file system shares blocks."""
     with source.open("rb", buffering=0) as reader:
+        left = size
         try:
-            while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                pass
+            while left and (done := os.copy_file_range(reader.fileno(), writer.fileno(), min(left, 1 << 30))):
+                left -= done
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
-            shutil.copyfileobj(reader, writer, CHUNK)
+            while left and (piece := reader.read(min(left, CHUNK))):
+                _write(writer, piece)
+                left -= len(piece)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 @contextlib.contextmanager

@@ -60,6 +60,10 @@ class S3Storage:
         """Store a stream of unknown length, in parts that grow with it."""
         return S3Writer(self.client, self.bucket, check_key(key))
 
+    def growing(self, _key: str) -> None:
+        """What is in a bucket is whole."""
+        return
+
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Send a local file."""
         size = path.stat().st_size
@@ -75,19 +79,21 @@ class S3Storage:
         with remote_errors(self.bucket, source):
             self.client.copy_object(self.bucket, check_key(target), CopySource(self.bucket, check_key(source)))
 
-    def join(self, sources: Sequence[str], target: str) -> int:
+    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
         """Have the server put files together; those that are too small for it go through here, piece by piece."""
-        sizes = [self.stat(key).size for key in sources]
-        if all(size >= SMALLEST_PART for size in sizes[:-1]) and sizes[-1] > 0:
+        for key, size in sources:
+            if self.stat(key).size != size:
+                raise NotFound(f"The stored file {key} has not {size} bytes.")
+        if all(size >= SMALLEST_PART for _, size in sources[:-1]) and sources[-1][1] > 0:
             with remote_errors(self.bucket, target):
-                parts = [ComposeSource(self.bucket, key) for key in sources]
+                parts = [ComposeSource(self.bucket, key) for key, _ in sources]
                 self.client.compose_object(self.bucket, check_key(target), parts)
         else:
             with self.writer(target) as writer:
-                for key in sources:
+                for key, _ in sources:
                     for piece in self.read(key):
                         writer.write(piece)
-        return sum(sizes)
+        return sum(size for _, size in sources)
 
     # --- out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ async def threaded(function: Callable[..., T], *args: Any) -> T:
 
 
 class Sink:
-    """A file being received. In memory is one piece, whatever its size.
+    """A file being received. In memory are two pieces, whatever its size: one arrives while the other is written.
 
     Args:
         writer: not opened yet.
@@ -34,7 +35,10 @@ class Sink:
     def __init__(self, writer: HashingWriter) -> None:
         self.size = 0
         self._writer = writer
-        self._buffer = bytearray()
+        self._gathered: list[bytes | bytearray] = []
+        self._waiting = 0
+        """Bytes gathered."""
+        self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin."""
@@ -43,19 +47,35 @@ class Sink:
     async def add(self, data: bytes | bytearray) -> None:
         """Append."""
         self.size += len(data)
-        self._buffer += data
-        if len(self._buffer) >= PIECE:
-            await self._flush()
+        self._gathered.append(data)
+        self._waiting += len(data)
+        if self._waiting >= PIECE:
+            await self._written()
+            self._writing = asyncio.create_task(asyncio.to_thread(self._writer.write, self._piece()))
 
-    async def _flush(self) -> None:
-        if self._buffer:
-            piece, self._buffer = bytes(self._buffer), bytearray()
-            await threaded(self._writer.write, piece)
+    def _piece(self) -> bytes:
+        piece = b"".join(self._gathered)
+        self._gathered, self._waiting = [], 0
+        return piece
+
+    async def _written(self) -> None:
+        """The piece that is being written is; or raise what kept it from it."""
+        writing = self._writing
+        if writing is not None:
+            await asyncio.wait([writing])
+            self._writing = None
+            writing.result()
+
+    async def flush(self) -> None:
+        """Everything is written."""
+        await self._written()
+        if self._waiting:
+            await threaded(self._writer.write, self._piece())
 
     async def close(self) -> str:
         """Publish it. Returns the SHA-256 of its content."""
         try:
-            await self._flush()
+            await self.flush()
         except BaseException:
             await self.abandon()
             raise
@@ -64,4 +84,6 @@ class Sink:
 
     async def abandon(self) -> None:
         """Leave nothing of it."""
+        with contextlib.suppress(Exception):  # what went wrong with it is told already, or of no interest any more
+            await self._written()
         await threaded(self._writer.__exit__, InvalidInput, None, None)

@@ -106,7 +106,7 @@ async def chunk(core: Core, request: AnyRequest, user_id: User, upload_id: FromP
             problems += _misfit(upload, given.chunk_index, writers[0].size)
         if problems or given is None:
             raise InvalidInput(str(problems[0]), problems=problems)
-        await core.uploading.put(upload, writers[0].at(given.chunk_index * chunk_size(upload)))
+        await core.uploading.put(upload, writers[0], given.chunk_index * chunk_size(upload))
     except BaseException:
         for writer in writers:
             await core.uploading.refuse(writer)

@@ -23,7 +23,7 @@ from vtid.web.given import Core, User
 from vtid.web.reading import chunks
 from vtid.web.routes.files import ASSET, view
 from vtid.web.schemas import iso
-from vtid.web.sinks import Sink
+from vtid.web.sinks import Sink, threaded
 
 TAGS = ["uploads"]
 ROOT = "/api/v1/tus"
@@ -217,6 +217,10 @@ class _Taking:
 
     def __init__(self, core: App, upload: Upload, offset: int, *, whole: bool) -> None:
         self.offset = offset
+        self._begin = offset
+        """Of the part in hand."""
+        self._unsaid = 0
+        """Bytes that came and are not acknowledged."""
         self._core = core
         self._upload = upload
         self._whole = whole
@@ -226,29 +230,38 @@ class _Taking:
 
     async def add(self, data: bytes) -> None:
         if self._sink is None:
-            self._writer = self._core.uploading.writer(self._upload)
+            self._writer = self._core.uploading.writer(self._upload, growing=not self._whole)
             sink = Sink(self._writer)
             await sink.open()
             self._sink = sink
         await self._sink.add(data)
-        if self._sink.size >= PART and not self._whole:
+        self._unsaid += len(data)
+        if self._unsaid >= PART and not self._whole:
             await self.keep()
 
-    async def keep(self) -> None:
-        """Acknowledge what came since the last part."""
+    async def keep(self, *, last: bool = False) -> None:
+        """Acknowledge what came since the last time; a part that can grow goes on."""
         sink, writer = self._sink, self._writer
         if sink is None or writer is None:
             return
-        self._sink = None
-        await sink.close()
-        await self._core.uploading.append(self._upload, writer.at(self.offset))
-        self.offset += sink.size
+        if writer.grows:
+            await sink.flush()
+            await threaded(writer.sync)
+        if last or not writer.grows:
+            self._sink = None
+            await sink.close()
+        await self._core.uploading.append(self._upload, writer, self._begin)
+        if self._sink is None:
+            self._begin += sink.size
+        self.offset += self._unsaid
+        self._unsaid = 0
 
     async def abandon(self) -> None:
         """Forget it."""
         sink, self._sink = self._sink, None
-        if sink is not None:
+        if sink is not None and self._writer is not None:
             await sink.abandon()
+            await self._core.uploading.refuse(self._writer)
 
 
 async def _take(core: App, request: AnyRequest, upload: Upload, offset: int) -> int:
@@ -262,10 +275,10 @@ async def _take(core: App, request: AnyRequest, upload: Upload, offset: int) -> 
                 await taking.add(data)
         except ClientGone:
             if not checksum:
-                await taking.keep()
+                await taking.keep(last=True)
             raise
         checksum.check()
-        await taking.keep()
+        await taking.keep(last=True)
     finally:
         await taking.abandon()
     return taking.offset
