@@ -7,6 +7,7 @@
         MediaError                  not a video that can be read                             422   exit 3
         UnsupportedMedia            not a media file at all                                  415   exit 3
         TooLarge                    over a size limit                                        413   exit 2
+        AddressRefused              a URL that leads where none may lead                     400   exit 2
       ConfigError                   vtid.toml or the environment                             500   exit 4
       PipelineError                 a pipeline file                                          400   exit 4
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
@@ -101,6 +102,13 @@ class TooLarge(InvalidInput):
     code = "too_large"
     title = "The file is too large"
     status = 413
+
+
+class AddressRefused(InvalidInput):
+    """A URL leads to an address that is not on the public internet, and that nobody has allowed."""
+
+    code = "address_refused"
+    title = "This address may not be reached"
 
 
 class ConfigError(VtidError):
