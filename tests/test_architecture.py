@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = (
     ("__init__", "errors", "logs", "resources"),
+    ("sealing",),
     ("domain",),
     ("hookspecs",),
     ("sdk",),
@@ -34,6 +35,7 @@ KNOWS_ONLY = {
     "config": {"errors"},
     "storage": {"domain", "errors"},
     "models": {"domain", "errors"},
+    "sealing": {"errors"},
     "tasks": {"errors"},
     "net": {"errors"},
     "client": {"errors"},

@@ -18,6 +18,7 @@ from vtid import __version__, pipelines, plugins
 from vtid.config import Config
 from vtid.db import Database, Jobs, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.fetching import Fetcher
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
@@ -29,7 +30,10 @@ from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
 from vtid.errors import StorageError, Unavailable, VtidError
 from vtid.models import Store
+from vtid.net import Limits as DownloadLimits
+from vtid.net import Outbound, Reach
 from vtid.sdk import Media
+from vtid.sealing import Sealer
 from vtid.storage import LocalStorage
 from vtid.tasks import Queue
 
@@ -75,11 +79,21 @@ class App:
             min_free_bytes=config.limits.min_free_disk_mb << 20,
         )
         self.queue = Queue(config.queue_url, secret)
+        self.sealer = Sealer(secret)
+        self.outbound = Outbound(Reach(config.net.allow))
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
         self.intake = Intake(
-            self.jobs, self.storage, self.pipelines, self.plugins, self.prober, self.ring, data / "probe", self.models
+            self.jobs,
+            self.storage,
+            self.pipelines,
+            self.plugins,
+            self.prober,
+            self.ring,
+            data / "probe",
+            self.models,
+            self.sealer,
         )
 
     def ring(self, job_id: str) -> None:
@@ -118,7 +132,26 @@ class App:
             lambda: _media(config.workers.threads),
             self.models,
         )
-        return Runner(work, bridge, self.storage, stepper, workspaces, policy)
+        return Runner(work, bridge, self.storage, stepper, workspaces, policy, self._fetcher(bridge, work))
+
+    def _fetcher(self, bridge: Bridge, work: Work) -> Fetcher:
+        config, retry = self.config, self.config.retry
+        limits = DownloadLimits(
+            max_bytes=config.server.max_upload_mb << 20,
+            seconds=config.net.download_seconds,
+            idle_s=config.net.silence_seconds,
+        )
+        return Fetcher(
+            work,
+            bridge,
+            self.intake,
+            self.outbound,
+            limits,
+            Path(config.data.path) / "incoming",
+            config.net.download_tries,
+            Backoff(retry.base_seconds, retry.max_seconds, retry.jitter),
+            self.storage.require_room,
+        )
 
     def _workspaces(self, work: Work) -> Workspaces:
         return Workspaces(Path(self.config.data.path) / "work", work.worker_id)
@@ -137,7 +170,9 @@ class App:
             work,
             self.jobs,
             bridge,
-            Housekeeping(self.jobs, bridge, self.storage, self._workspaces(work), self.prober),
+            Housekeeping(
+                self.jobs, bridge, self.storage, self._workspaces(work), self.prober, self._fetcher(bridge, work)
+            ),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,

@@ -107,7 +107,11 @@ def answers(status: str = "200 OK", body: bytes = b"", **headers: str) -> Act:
 )
 def test_a_part_that_does_not_fit_starts_it_over(download: Callable[..., Download], second: Act) -> None:
     acts = [serves(CONTENT, cut_at=[1_000_000]), second, serves(CONTENT)]
-    with origin(lambda asked, sock: acts.pop(0)(asked, sock)) as server:
+
+    def act(asked: Asked, sock: socket.socket) -> None:
+        acts.pop(0)(asked, sock)
+
+    with origin(act) as server:
         with pytest.raises(Broken):
             download().run(server.url)
         assert download().run(server.url).path.read_bytes() == CONTENT
@@ -156,9 +160,8 @@ def test_a_length_that_lies_short_takes_no_more(download: Callable[..., Download
 
 def test_packed_bodies_are_not_unpacked(download: Callable[..., Download]) -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
-    with origin(answers(body=bomb, content_encoding="gzip")) as server:
-        with pytest.raises(InvalidInput, match="packed"):
-            download().run(server.url)
+    with origin(answers(body=bomb, content_encoding="gzip")) as server, pytest.raises(InvalidInput, match="packed"):
+        download().run(server.url)
 
 
 def test_room_is_asked_for_before_it_is_needed(download: Callable[..., Download]) -> None:

@@ -227,10 +227,11 @@ def test_a_cancel_is_heard_while_nothing_comes() -> None:
         if server.asked:
             raise Stop
 
-    with origin(lambda *_: server.wait()) as server, pytest.raises(Stop):
-        outbound = Outbound(Reach(["127.0.0.1"]))
-        with outbound.session(seconds=60, idle_s=60, check=check) as out:
-            out.post(check_url(server.url, "url", outbound.reach), b"{}", {}, 100)
+    outbound = Outbound(Reach(["127.0.0.1"]))
+    with origin(lambda *_: server.wait()) as server, outbound.session(seconds=60, idle_s=60, check=check) as out:
+        url = check_url(server.url, "url", outbound.reach)
+        with pytest.raises(Stop):
+            out.post(url, b"{}", {}, 100)
 
 
 # --- TLS

@@ -106,6 +106,27 @@ class Limits(_Section, frozen=True, kw_only=True):
     ] = 2.0
 
 
+class Net(_Section, frozen=True, kw_only=True):
+    """What vtid fetches from elsewhere and posts to elsewhere."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts (nas.local, .corp.example), addresses and networks (10.0.0.0/8) that may be reached "
+            "beside the public internet."
+        ),
+    ] = ()
+    download_seconds: Annotated[
+        float, Meta(gt=0, description="Time for one attempt at a file that a job was given by its URL.")
+    ] = 21600.0
+    silence_seconds: Annotated[
+        float, Meta(gt=0, description="How long the other side may be silent before the line counts as broken.")
+    ] = 30.0
+    download_tries: Annotated[
+        int, Meta(ge=1, description="Attempts in a row that may bring nothing before the job fails.")
+    ] = 8
+
+
 class Retry(_Section, frozen=True, kw_only=True):
     """How long to wait before a failed step is tried again: base, then doubling."""
 
@@ -175,6 +196,7 @@ class Config(Struct, frozen=True, kw_only=True):
     storage: Storage = field(default_factory=Storage)
     workers: Workers = field(default_factory=Workers)
     limits: Limits = field(default_factory=Limits)
+    net: Net = field(default_factory=Net)
     retry: Retry = field(default_factory=Retry)
     plugins: Plugins = field(default_factory=Plugins)
     pipelines: Pipelines = field(default_factory=Pipelines)

@@ -6,8 +6,8 @@ is async; synchronous code crosses over in `vtid.engine.bridge` only.
 """
 
 from vtid.db.connect import Database
-from vtid.db.jobs import JobFilter, Jobs, NewJob
+from vtid.db.jobs import Awaited, JobFilter, Jobs, NewJob
 from vtid.db.migrate import migrate
-from vtid.db.work import Claim, LeaseLost, Work
+from vtid.db.work import Claim, Fetch, LeaseLost, Work
 
-__all__ = ["Claim", "Database", "JobFilter", "Jobs", "LeaseLost", "NewJob", "Work", "migrate"]
+__all__ = ["Awaited", "Claim", "Database", "Fetch", "JobFilter", "Jobs", "LeaseLost", "NewJob", "Work", "migrate"]

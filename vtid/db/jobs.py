@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job, to_run
-from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
+from vtid.db.tables import artifacts, assets, events, fetches, idempotency, jobs, step_runs, workers
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
 from vtid.errors import Conflict, InvalidInput, NotFound
@@ -23,11 +23,21 @@ RESERVED_S = 600.0
 """A key with no job after this long was reserved by a daemon that died; taking a request in takes seconds."""
 
 
+class Awaited(Struct, frozen=True):
+    """A file that a job is to fetch itself."""
+
+    source: str
+    url: str
+    """Sealed."""
+    filename: str
+
+
 class NewJob(Struct, frozen=True):
     """A job about to be added, with the files that came with it."""
 
     job: Job
     assets: Sequence[Asset] = ()
+    awaited: Sequence[Awaited] = ()
     idempotency_key: str | None = None
 
 
@@ -61,6 +71,8 @@ class Jobs:
             for asset in new.assets:
                 owner = {"user_id": job.user_id, "job_id": job.id, "created_at": now}
                 await c.execute(insert(assets).values(builtins(asset) | owner))
+            if new.awaited:
+                await c.execute(insert(fetches), [builtins(a) | {"job_id": job.id, "tries": 0} for a in new.awaited])
             runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
             await c.execute(insert(step_runs), [builtins(r) | {"job_id": job.id} for r in runs])
             await emit(c, job.id, now, "status", {"status": "queued", "progress": 0, "message": job.message})
@@ -232,6 +244,7 @@ class Jobs:
             await c.execute(
                 update(step_runs).where(step_runs.c.job_id == job_id, step_runs.c.status.in_(again)).values(fresh)
             )
+            await c.execute(update(fetches).where(fetches.c.job_id == job_id).values(tries=0))
             message = "Waiting for a worker"
             changes = {
                 "status": "queued",

@@ -10,6 +10,7 @@ import structlog
 
 from vtid.db import Jobs
 from vtid.engine.bridge import Bridge
+from vtid.engine.fetching import Fetcher
 from vtid.engine.layout import Workspaces, job_prefix
 from vtid.engine.prober import Prober
 from vtid.errors import NotFound
@@ -33,22 +34,31 @@ class Housekeeping:
         storage: of files.
         workspaces: of this machine.
         prober: of this machine.
+        fetcher: of this machine.
     """
 
     def __init__(
-        self, jobs: Jobs, bridge: Bridge, storage: LocalStorage, workspaces: Workspaces, prober: Prober
+        self,
+        jobs: Jobs,
+        bridge: Bridge,
+        storage: LocalStorage,
+        workspaces: Workspaces,
+        prober: Prober,
+        fetcher: Fetcher,
     ) -> None:
         self._jobs = jobs
         self._bridge = bridge
         self._storage = storage
         self._workspaces = workspaces
         self._prober = prober
+        self._fetcher = fetcher
 
     def sweep(self) -> None:
         """Remove what nobody can want any more."""
         swept = {
             "workspaces": self._workspaces.sweep(self._in_hand()),
             "probes": self._prober.sweep(PROBE_S),
+            "downloads": self._fetcher.sweep(),
             "staged": self._storage.sweep(UPLOAD_S),
             "drafts": sum(self._sweep_draft(folder) for folder in self._old_drafts()),
         }

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vtid.db import Jobs, NewJob
+from vtid.db import Awaited, Jobs, NewJob
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
@@ -22,9 +22,12 @@ from vtid.engine.layout import job_prefix, source_key
 from vtid.engine.prober import Prober
 from vtid.errors import InvalidInput, Problem
 from vtid.models import Store, model_problems
+from vtid.net import filename_of
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
+from vtid.sealing import Sealer
 from vtid.storage import Storage, Writer
+from vtid.storage.base import safe_filename
 
 PROBED_KINDS = ("video", "audio")
 
@@ -36,6 +39,8 @@ class Source(Struct, frozen=True):
     key: str
     asset: Asset | None = None
     """Set when the file had come in before."""
+    url: str = ""
+    """Set when the job is to fetch it, as its first work; then nothing is stored yet."""
 
 
 class Intake:
@@ -50,6 +55,7 @@ class Intake:
         ring: tells the queue of a new job.
         scratch: a folder on the way of files to the prober.
         models: that params may name.
+        sealer: keeps URLs, which may carry a key.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Intake:
         ring: Callable[[str], None],
         scratch: Path,
         models: Store,
+        sealer: Sealer,
     ) -> None:
         self.jobs = jobs
         self.storage = storage
@@ -71,6 +78,7 @@ class Intake:
         self.ring = ring
         self.scratch = scratch
         self.models = models
+        self.sealer = sealer
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -81,6 +89,47 @@ class Intake:
         finally:
             if not draft.submitted:
                 await asyncio.shield(asyncio.to_thread(self.storage.delete_prefix, job_prefix(user_id, draft.job_id)))
+
+    def asset(self, name: str, filename: str, key: str, job_id: str) -> Asset:
+        """What a stored file is, for the source `name`. Blocks.
+
+        Raises:
+            MediaError, UnsupportedMedia: not what it should be.
+        """
+        kind = name if name in (*PROBED_KINDS, "image", "subtitles") else "file"
+        size = self.storage.stat(key).size
+        info = self._probe(kind, key, job_id) if kind in PROBED_KINDS else None
+        return Asset(str(uuid.uuid4()), kind, filename, size, key, 0.0, info)
+
+    def _probe(self, kind: str, key: str, job_id: str) -> MediaInfo:
+        """Look at a stored file under its owner's name for it. Raises `MediaError` where it is not what it should."""
+        local = self.scratch / job_id / kind / Path(key).name
+        try:
+            self.storage.fetch(key, local, link=True)
+            return self.prober.probe(local, kind)
+        finally:
+            remove_folder(self.scratch / job_id)
+
+    def check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
+        """Ask each step whether its params fit the files that it will get. Raises `InvalidInput`."""
+        problems: list[Problem] = []
+        for step in pipeline.steps:
+            spec = self.plugins.specs[step.uses]
+            wired = {
+                name: infos[ref[7:]]
+                for name, refs in step.inputs.items()
+                for ref in refs[:1]
+                if ref.startswith("source.") and ref[7:] in infos
+            }
+            params = msgspec.convert(step.with_, spec.params, strict=False)
+            try:
+                found = self.plugins.step(step.uses).check(params, wired)
+            except InvalidInput as error:
+                found = error.problems or [Problem("", error.message)]
+            found = [*found, *model_problems(spec.params, step.with_, self.models)]
+            problems += [Problem(f"{step.id}.{p.field}".rstrip("."), p.message, p.code) for p in found]
+        if problems:
+            raise InvalidInput(str(problems[0]), problems=problems)
 
 
 class Draft:
@@ -105,6 +154,10 @@ class Draft:
         """Take a file that came in before as the source `name`."""
         self.sources[name] = Source(asset.filename, asset.key, asset)
 
+    def use_url(self, name: str, url: str) -> None:
+        """Have the job fetch the source `name` from a URL, which was checked."""
+        self.sources[name] = Source(safe_filename(filename_of(url), "download"), "", url=url)
+
     def _keep(self, name: str, filename: str) -> str:
         key = source_key(self.user_id, self.job_id, name, filename)
         self.sources[name] = Source(filename, key)
@@ -128,8 +181,9 @@ class Draft:
         found = self._intake.pipelines.get(pipeline)
         frozen, job_params = freeze(found, self._intake.plugins.specs, params)
         self._check_sources(frozen)
-        assets = {name: await self._asset(name, source) for name, source in self.sources.items()}
-        self._check_steps(frozen, {name: a.info for name, a in assets.items() if a.info})
+        here = {name: source for name, source in self.sources.items() if not source.url}
+        assets = {name: await self._asset(name, source) for name, source in here.items()}
+        self._intake.check_steps(frozen, {name: a.info for name, a in assets.items() if a.info})
         first = next(iter(self.sources.values()), None)
         job = Job(
             id=self.job_id,
@@ -142,10 +196,17 @@ class Draft:
             display_name=display_name,
         )
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
-        stored = await self._intake.jobs.add(NewJob(job, new, idempotency_key))
+        seal = self._intake.sealer.seal
+        awaited = [Awaited(name, seal(s.url), s.filename) for name, s in self.sources.items() if s.url]
+        stored = await self._intake.jobs.add(NewJob(job, new, awaited, idempotency_key=idempotency_key))
         self.submitted = True
         await asyncio.to_thread(self._intake.ring, job.id)
         return stored
+
+    async def _asset(self, name: str, source: Source) -> Asset:
+        if source.asset:
+            return source.asset
+        return await asyncio.to_thread(self._intake.asset, name, source.filename, source.key, self.job_id)
 
     def _check_sources(self, pipeline: Pipeline) -> None:
         """Every source that the pipeline cannot do without is there, and none that it does not know."""
@@ -175,41 +236,3 @@ class Draft:
             if len(refs) == 1 and refs[0].startswith("source.") and step.when is None
             if (port := specs[step.uses].input(name)) is None or port.required
         }
-
-    async def _asset(self, name: str, source: Source) -> Asset:
-        if source.asset:
-            return source.asset
-        kind = name if name in (*PROBED_KINDS, "image", "subtitles") else "file"
-        stat = await asyncio.to_thread(self._intake.storage.stat, source.key)
-        info = await asyncio.to_thread(self._probe, kind, source) if kind in PROBED_KINDS else None
-        return Asset(str(uuid.uuid4()), kind, source.filename, stat.size, source.key, 0.0, info)
-
-    def _probe(self, kind: str, source: Source) -> MediaInfo:
-        """Look at a stored file under its owner's name for it. Raises `MediaError` where it is not what it should."""
-        local = self._intake.scratch / self.job_id / kind / Path(source.key).name
-        try:
-            self._intake.storage.fetch(source.key, local, link=True)
-            return self._intake.prober.probe(local, kind)
-        finally:
-            remove_folder(self._intake.scratch / self.job_id)
-
-    def _check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
-        """Ask each step whether its params fit the files that it will get."""
-        problems: list[Problem] = []
-        for step in pipeline.steps:
-            spec = self._intake.plugins.specs[step.uses]
-            wired = {
-                name: infos[ref[7:]]
-                for name, refs in step.inputs.items()
-                for ref in refs[:1]
-                if ref.startswith("source.") and ref[7:] in infos
-            }
-            params = msgspec.convert(step.with_, spec.params, strict=False)
-            try:
-                found = self._intake.plugins.step(step.uses).check(params, wired)
-            except InvalidInput as error:
-                found = error.problems or [Problem("", error.message)]
-            found = [*found, *model_problems(spec.params, step.with_, self._intake.models)]
-            problems += [Problem(f"{step.id}.{p.field}".rstrip("."), p.message, p.code) for p in found]
-        if problems:
-            raise InvalidInput(str(problems[0]), problems=problems)

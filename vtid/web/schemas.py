@@ -138,11 +138,13 @@ class PreviewView(Struct):
 
 
 class SubmitJson(Struct, forbid_unknown_fields=True):
-    """A job on a file that came in before."""
+    """A job on a file that came in before, or that vtid is to fetch."""
 
     pipeline: Annotated[str, Meta(min_length=1, max_length=100)]
     asset_id: str | None = None
-    video_url: Annotated[str | None, Meta(description="Not supported yet.")] = None
+    video_url: Annotated[
+        str | None, Meta(description="http(s), on the public internet; fetched as the job's first work.")
+    ] = None
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     display_name: Annotated[str, Meta(max_length=200)] | None = None
 

@@ -16,6 +16,7 @@ from vtid.app import App
 from vtid.domain.job import Job
 from vtid.engine.intake import Draft
 from vtid.errors import InvalidInput, NotFound, Problem
+from vtid.net import check_url
 from vtid.web import openapi, reading
 from vtid.web.errors import HttpError
 from vtid.web.given import Core, User
@@ -71,7 +72,10 @@ class Wish(Struct, frozen=True):
 async def submit(
     core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
-    """Make a job of an uploaded video (multipart), or of one that came in before (JSON with its `asset_id`)."""
+    """Make a job of an uploaded video (multipart), of one that came in before, or of one elsewhere (JSON).
+
+    A `video_url` is fetched as the job's first work: what is wrong with it, the job says then.
+    """
     async with core.intake.draft(user_id) as draft:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
             wish = await _from_json(core, request, draft)
@@ -166,20 +170,27 @@ def _missing(form: Form) -> list[Problem]:
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
-    """The same from a JSON body that names a file which came in before."""
+    """The same from a JSON body that names a file which came in before, or says where one is."""
     raw, problems = await reading.json_object(request), list[Problem]()
     given = reading.convert(raw, SubmitJson, problems)
-    if raw.get("video_url") is not None:
-        message = "fetching from a URL is not built yet; upload the file as multipart/form-data"
-        problems.append(Problem("video_url", message, "not_supported"))
-    elif raw.get("asset_id") is None:
-        problems.append(Problem("asset_id", "is missing: which file?", "missing"))
+    if (raw.get("asset_id") is None) == (raw.get("video_url") is None):
+        problems.append(Problem("asset_id", "give either asset_id or video_url: which file?", "missing"))
+    elif isinstance(url := raw.get("video_url"), str):
+        _use_url(core, draft, url, problems)
     _check(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
-    assert given.asset_id is not None
-    draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
+    if given.asset_id is not None:
+        draft.use_asset("video", await core.jobs.asset(given.asset_id, draft.user_id))
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return Wish(given.pipeline, given.params, given.display_name, digest(request, content))
+
+
+def _use_url(core: App, draft: Draft, url: str, problems: list[Problem]) -> None:
+    """Have the job fetch its video. What only the other side can tell becomes the job's error."""
+    try:
+        draft.use_url("video", str(check_url(url, "video_url", core.outbound.reach)))
+    except InvalidInput as error:
+        problems += error.problems
 
 
 def _check(core: App, pipeline: str, problems: list[Problem]) -> None:
