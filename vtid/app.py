@@ -16,13 +16,15 @@ from msgspec import Struct
 
 from vtid import __version__, pipelines, plugins
 from vtid.config import Config
-from vtid.db import Database, Jobs, Work, migrate
+from vtid.db import Database, Deliveries, Jobs, Webhooks, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.courier import Courier, Terms
 from vtid.engine.fetching import Fetcher
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
 from vtid.engine.prober import Prober
+from vtid.engine.registrar import Registrar
 from vtid.engine.retry import Backoff, Policy
 from vtid.engine.runner import Runner
 from vtid.engine.stepper import Stepper
@@ -81,6 +83,9 @@ class App:
         self.queue = Queue(config.queue_url, secret)
         self.sealer = Sealer(secret)
         self.outbound = Outbound(Reach(config.net.allow))
+        self.webhooks = Webhooks(self.database)
+        self.deliveries = Deliveries(self.database)
+        self.registrar = Registrar(self.webhooks, self.sealer, self.outbound)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
@@ -94,6 +99,7 @@ class App:
             data / "probe",
             self.models,
             self.sealer,
+            self.registrar,
         )
 
     def ring(self, job_id: str) -> None:
@@ -173,11 +179,28 @@ class App:
             Housekeeping(
                 self.jobs, bridge, self.storage, self._workspaces(work), self.prober, self._fetcher(bridge, work)
             ),
+            self._courier(bridge),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,
             drain_s=self.config.server.drain_seconds,
         )
+
+    def _courier(self, bridge: Bridge) -> Courier:
+        hooks = self.config.webhooks
+        terms = Terms(
+            timeout_s=hooks.timeout_seconds,
+            parallel=hooks.parallel,
+            disable_after_s=hooks.disable_after_hours * 3600,
+            keep_s=hooks.keep_days * 86_400,
+        )
+        return Courier(self.deliveries, self.registrar, self.outbound, bridge, terms, self._link)
+
+    def _link(self, key: str, filename: str) -> str:
+        """A signed link for whoever is not asking over HTTP just now."""
+        url = self.storage.signed_url(key, ttl_s=self.config.storage.url_ttl_seconds, filename=filename)
+        server = self.config.server
+        return url if url.startswith("http") else f"http://{server.host}:{server.port}{url}"
 
     async def health(self) -> dict[str, Check]:
         """Try everything that the daemon depends on."""

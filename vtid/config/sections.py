@@ -127,6 +127,17 @@ class Net(_Section, frozen=True, kw_only=True):
     ] = 8
 
 
+class Webhooks(_Section, frozen=True, kw_only=True):
+    """Telling others that jobs have ended."""
+
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60, description="How long a receiver may take to answer.")] = 15.0
+    parallel: Annotated[int, Meta(ge=1, le=64, description="Deliveries that a worker has in hand at once.")] = 8
+    disable_after_hours: Annotated[
+        float, Meta(gt=0, description="A webhook to which nothing could be delivered for so long is disabled.")
+    ] = 120.0
+    keep_days: Annotated[float, Meta(gt=0, description="How long the log of deliveries is kept.")] = 30.0
+
+
 class Retry(_Section, frozen=True, kw_only=True):
     """How long to wait before a failed step is tried again: base, then doubling."""
 
@@ -197,6 +208,7 @@ class Config(Struct, frozen=True, kw_only=True):
     workers: Workers = field(default_factory=Workers)
     limits: Limits = field(default_factory=Limits)
     net: Net = field(default_factory=Net)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     retry: Retry = field(default_factory=Retry)
     plugins: Plugins = field(default_factory=Plugins)
     pipelines: Pipelines = field(default_factory=Pipelines)

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_event, to_job, to_run
-from vtid.db.tables import artifacts, assets, events, fetches, idempotency, jobs, step_runs, workers
+from vtid.db.tables import artifacts, assets, events, fetches, idempotency, jobs, step_runs, webhooks, workers
+from vtid.db.webhooks import enqueue
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
+from vtid.domain.webhook import Webhook
 from vtid.errors import Conflict, InvalidInput, NotFound
 
 IDEMPOTENCY_KEPT_S = 7 * 24 * 3600
@@ -38,6 +40,7 @@ class NewJob(Struct, frozen=True):
     job: Job
     assets: Sequence[Asset] = ()
     awaited: Sequence[Awaited] = ()
+    callback: Webhook | None = None
     idempotency_key: str | None = None
 
 
@@ -71,6 +74,9 @@ class Jobs:
             for asset in new.assets:
                 owner = {"user_id": job.user_id, "job_id": job.id, "created_at": now}
                 await c.execute(insert(assets).values(builtins(asset) | owner))
+            if new.callback:
+                owner = {"created_at": now, "updated_at": now}
+                await c.execute(insert(webhooks).values(builtins(new.callback) | owner))
             if new.awaited:
                 await c.execute(insert(fetches), [builtins(a) | {"job_id": job.id, "tries": 0} for a in new.awaited])
             runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
@@ -289,7 +295,10 @@ async def end(
     *guards: Any,
     **changes: Any,
 ) -> bool:
-    """End a job inside a transaction: its row, its open steps, its last event; nobody needs its progress events now."""
+    """End a job inside a transaction: its row, its open steps, its last event, and who is to be told of it.
+
+    Nobody needs its progress events now.
+    """
     final: dict[str, Any] = {"status": status.value, "message": message, "progress": progress, "completed_at": now}
     final |= {"lease_until": None, "worker_id": None, "wake_at": None, "rung_at": None}
     data: dict[str, Any] = {"status": status.value, "progress": progress, "message": message}
@@ -306,6 +315,7 @@ async def end(
         .values(status=closed.value, ended_at=now, wake_at=None)
     )
     await connection.execute(delete(events).where(events.c.job_id == job_id, events.c.type == "progress"))
+    await enqueue(connection, job_id, now)
     return True
 
 

@@ -17,9 +17,11 @@ from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
+from vtid.domain.webhook import Webhook
 from vtid.engine.isolation import remove_folder
 from vtid.engine.layout import job_prefix, source_key
 from vtid.engine.prober import Prober
+from vtid.engine.registrar import Registrar
 from vtid.errors import InvalidInput, Problem
 from vtid.models import Store, model_problems
 from vtid.net import filename_of
@@ -56,6 +58,7 @@ class Intake:
         scratch: a folder on the way of files to the prober.
         models: that params may name.
         sealer: keeps URLs, which may carry a key.
+        registrar: of receivers that jobs call back.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Intake:
         scratch: Path,
         models: Store,
         sealer: Sealer,
+        registrar: Registrar,
     ) -> None:
         self.jobs = jobs
         self.storage = storage
@@ -79,6 +83,7 @@ class Intake:
         self.scratch = scratch
         self.models = models
         self.sealer = sealer
+        self.registrar = registrar
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -141,6 +146,7 @@ class Draft:
         self.job_id = job_id
         self.submitted = False
         self.sources: dict[str, Source] = {}
+        self._callback: Webhook | None = None
 
     def writer(self, name: str, filename: str) -> Writer:
         """Store a stream as the source `name`. Blocks."""
@@ -157,6 +163,10 @@ class Draft:
     def use_url(self, name: str, url: str) -> None:
         """Have the job fetch the source `name` from a URL, which was checked."""
         self.sources[name] = Source(safe_filename(filename_of(url), "download"), "", url=url)
+
+    def call_back(self, url: str) -> None:
+        """Have a URL told when the job has ended. Raises `InvalidInput` where it is none that may be reached."""
+        self._callback = self._intake.registrar.callback(self.user_id, self.job_id, url)
 
     def _keep(self, name: str, filename: str) -> str:
         key = source_key(self.user_id, self.job_id, name, filename)
@@ -198,7 +208,7 @@ class Draft:
         new = [a for name, a in assets.items() if self.sources[name].asset is None]
         seal = self._intake.sealer.seal
         awaited = [Awaited(name, seal(s.url), s.filename) for name, s in self.sources.items() if s.url]
-        stored = await self._intake.jobs.add(NewJob(job, new, awaited, idempotency_key=idempotency_key))
+        stored = await self._intake.jobs.add(NewJob(job, new, awaited, self._callback, idempotency_key))
         self.submitted = True
         await asyncio.to_thread(self._intake.ring, job.id)
         return stored

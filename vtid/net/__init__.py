@@ -7,7 +7,18 @@ address that was judged (`Outbound`); what a server then sends is bounded in siz
 
 from vtid.net.addresses import Reach
 from vtid.net.download import Download, Fetched, Limits
-from vtid.net.outbound import Broken, Outbound
+from vtid.net.outbound import Broken, Outbound, phrase
 from vtid.net.urls import check_url, filename_of, without_query
 
-__all__ = ["Broken", "Download", "Fetched", "Limits", "Outbound", "Reach", "check_url", "filename_of", "without_query"]
+__all__ = [
+    "Broken",
+    "Download",
+    "Fetched",
+    "Limits",
+    "Outbound",
+    "Reach",
+    "check_url",
+    "filename_of",
+    "phrase",
+    "without_query",
+]

@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from vtid.errors import DiskFull, InvalidInput, Problem, StorageError, TooLarge
-from vtid.net.outbound import Broken, Outbound, Outgoing
+from vtid.net.outbound import Broken, Outbound, Outgoing, phrase
 from vtid.net.urls import check_url, filename_of
 
 REDIRECTS = 5
@@ -188,11 +188,11 @@ class Download:
         """From which byte on the body is. Raises what makes it no use."""
         status = answer.status_code
         if status in BUSY:
-            raise Broken(f"{answer.url.host} answers {_phrase(status)}", _retry_after(answer))
+            raise Broken(f"{answer.url.host} answers {phrase(status)}", _retry_after(answer))
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and state.kept:
             raise _StaleError
         if status not in (200, 206):
-            raise self._refuse(f"{answer.url.host} answers {_phrase(status)}")
+            raise self._refuse(f"{answer.url.host} answers {phrase(status)}")
         if (coding := answer.headers.get("content-encoding", "identity")) != "identity":
             raise self._refuse(f"{answer.url.host} sends it packed ({coding}), although it was asked not to")
         if status == HTTPStatus.OK:
@@ -278,13 +278,6 @@ def _disk_errors() -> Iterator[None]:
 
 def _mark(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
 
 
 def _length(answer: httpx.Response) -> int | None:

@@ -14,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 from msgspec import Struct
 
+from vtid.errors import InvalidInput, Problem
 from vtid.net.addresses import Address, Reach, parse_address
 from vtid.net.urls import refused
 
@@ -65,6 +67,21 @@ class Outbound:
         self._context = context
         self._lock = threading.Lock()
 
+    def judge(self, url: httpx.URL, field: str) -> None:
+        """Look where a URL leads now, without going there. Blocks.
+
+        Raises:
+            InvalidInput: nobody knows its name.
+            AddressRefused: it leads to no address that may be reached.
+        """
+        literal = parse_address(url.host)
+        try:
+            found = [literal] if literal else [parse_address(a) for a in self._resolve(url.host, url.port or 443)]
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            raise InvalidInput(f"{field}: {error}", problems=[Problem(field, str(error), "unknown_host")]) from None
+        if not any(address and self.reach.permits(url.host, address) for address in found):
+            raise refused(url.host, field)
+
     @contextmanager
     def session(self, *, seconds: float, idle_s: float, check: Callable[[], None] = lambda: None) -> Iterator[Outgoing]:
         """A few requests that belong together.
@@ -105,6 +122,14 @@ class Outgoing:
                 if len(body) >= most:
                     break
             return Answer(answer.status_code, answer.headers, bytes(body[:most]))
+
+
+def phrase(status: int) -> str:
+    """A status of HTTP as people know it."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
 from vtid.web.requests import Outermost
-from vtid.web.routes import files, health, jobs, pages, pipelines, previews, submit
+from vtid.web.routes import files, health, jobs, pages, pipelines, previews, submit, webhooks
 
 EVERYBODY = "local"
-ROUTES = (submit, jobs, previews, health, files, pipelines, pages, docs)
+ROUTES = (submit, jobs, previews, webhooks, health, files, pipelines, pages, docs)
 
 
 def current_user() -> str:

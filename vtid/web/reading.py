@@ -135,12 +135,17 @@ def _choices(type_: Any) -> Iterator[str]:
 
 
 def job_id(text: str) -> str:
-    """The id in a path, in the form in which it is stored.
+    """The id of a job in a path, in the form in which it is stored. Raises `NotFound`."""
+    return one_id(text, "job")
+
+
+def one_id(text: str, noun: str) -> str:
+    """An id in a path, in the form in which it is stored.
 
     Raises:
-        NotFound: no job can have it.
+        NotFound: no such thing can have it.
     """
     try:
         return str(UUID(text))
     except ValueError:
-        raise NotFound(f"There is no job {text}.") from None
+        raise NotFound(f"There is no {noun} {text}.") from None

@@ -137,6 +137,12 @@ class PreviewView(Struct):
 # --- in
 
 
+CallbackUrl = Annotated[
+    Annotated[str, Meta(max_length=4096)] | None,
+    Meta(description="Told, signed, when the job has ended: see `/api/v1/webhooks`."),
+]
+
+
 class SubmitJson(Struct, forbid_unknown_fields=True):
     """A job on a file that came in before, or that vtid is to fetch."""
 
@@ -147,6 +153,7 @@ class SubmitJson(Struct, forbid_unknown_fields=True):
     ] = None
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    callback_url: CallbackUrl = None
 
 
 class SubmitFields(Struct, forbid_unknown_fields=True):
@@ -155,6 +162,7 @@ class SubmitFields(Struct, forbid_unknown_fields=True):
     pipeline: Annotated[str, Meta(min_length=1, max_length=100, description="GET /api/v1/pipelines lists them.")]
     params: Annotated[str, Meta(description="A JSON object.")] = "{}"
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    callback_url: CallbackUrl = None
 
 
 class PlainFields(Struct, forbid_unknown_fields=True):
@@ -162,6 +170,7 @@ class PlainFields(Struct, forbid_unknown_fields=True):
 
     params: Annotated[str, Meta(description="A JSON object.")] = "{}"
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    callback_url: CallbackUrl = None
 
 
 class PreviewFields(PlainFields, forbid_unknown_fields=True):

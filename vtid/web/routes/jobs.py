@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from typing import Any
-from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.params import FromPath
@@ -17,8 +13,7 @@ from litestar.response import Stream
 from vtid.app import App
 from vtid.db import JobFilter
 from vtid.domain.job import Job
-from vtid.errors import InvalidInput, Problem
-from vtid.web import openapi, reading
+from vtid.web import openapi, paging, reading
 from vtid.web.events import as_stream
 from vtid.web.given import Core, User
 from vtid.web.schemas import EventsQuery, FileView, JobList, JobQuery, JobView, job_summary, job_view
@@ -72,29 +67,14 @@ def link(core: App, request: AnyRequest, key: str, filename: str) -> str:
 async def list_jobs(core: Core, request: AnyRequest, user_id: User) -> JobList:
     """The newest jobs first, without their steps."""
     wanted = reading.query(request, JobQuery)
-    before = _position(wanted.cursor) if wanted.cursor else None
+    before = paging.position(wanted.cursor) if wanted.cursor else None
     text = wanted.text or wanted.q
     found = await core.jobs.list(
         JobFilter(user_id, wanted.status, wanted.pipeline, text, before, limit=wanted.limit + 1)
     )
     page = found[: wanted.limit]
-    following = _cursor(page[-1]) if len(found) > wanted.limit else None
+    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     return JobList([job_summary(job, result_url(core, request, job)) for job in page], following)
-
-
-def _cursor(job: Job) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((job.created_at, job.id))).decode().rstrip("=")
-
-
-def _position(cursor: str) -> tuple[float, str]:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        at, last = msgspec.json.decode(raw, type=tuple[float, str])
-        return at, str(UUID(last))
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
-        raise InvalidInput(
-            "This is not a cursor.", problems=[Problem("cursor", "take it from `next` of a page")]
-        ) from error
 
 
 @get(f"{ROOT}/{{job_id:str}}", tags=TAGS, summary="One job", responses=_job(404, 503))

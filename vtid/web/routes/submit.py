@@ -158,6 +158,7 @@ async def read_form(
     problems = form.problems + _missing(form)
     given = reading.convert(form.fields, fields, problems, strict=False)
     reading.parse_object(form.fields.get("params") or "{}", "params", problems)
+    _call_back(draft, form.fields.get("callback_url"), problems)
     _check(core, pipeline or form.fields.get("pipeline", ""), problems)
     assert given is not None
     return given, form
@@ -177,6 +178,7 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
         problems.append(Problem("asset_id", "give either asset_id or video_url: which file?", "missing"))
     elif isinstance(url := raw.get("video_url"), str):
         _use_url(core, draft, url, problems)
+    _call_back(draft, raw.get("callback_url"), problems)
     _check(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
     if given.asset_id is not None:
@@ -189,6 +191,15 @@ def _use_url(core: App, draft: Draft, url: str, problems: list[Problem]) -> None
     """Have the job fetch its video. What only the other side can tell becomes the job's error."""
     try:
         draft.use_url("video", str(check_url(url, "video_url", core.outbound.reach)))
+    except InvalidInput as error:
+        problems += error.problems
+
+
+def _call_back(draft: Draft, url: object, problems: list[Problem]) -> None:
+    """Have a URL told of the job's end, where one was given."""
+    try:
+        if url and isinstance(url, str):
+            draft.call_back(url)
     except InvalidInput as error:
         problems += error.problems
 
