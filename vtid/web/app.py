@@ -18,10 +18,11 @@ from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
 from vtid.web.metrics import Metrics
 from vtid.web.requests import Outermost
-from vtid.web.routes import files, health, jobs, pages, pipelines, previews, submit, webhooks
+from vtid.web.routes import files, health, jobs, pages, pipelines, previews, sockets, submit, webhooks
+from vtid.web.socket_io import SocketIO
+from vtid.web.who import EVERYBODY
 
-EVERYBODY = "local"
-ROUTES = (submit, jobs, previews, webhooks, health, files, pipelines, pages, docs)
+ROUTES = (submit, jobs, sockets, previews, webhooks, health, files, pipelines, pages, docs)
 
 
 def current_user() -> str:
@@ -65,7 +66,10 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
         logging_config=None,  # structlog is configured by the process; requests.py writes the access log
         debug=False,
     )
-    web.asgi_handler = Outermost(web.asgi_handler, Guard(core.config), metrics)
+    guard = Guard(core.config)
+    live = SocketIO(core, feed, guard)
+    feed.when_closed(live.close)
+    web.asgi_handler = Outermost(live.beside(web.asgi_handler), guard, metrics)
     return web
 
 
