@@ -14,7 +14,7 @@ import socketio
 import structlog
 from litestar import Request
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from vtid.app import App
 from vtid.domain.job import Job
@@ -72,12 +72,15 @@ class SocketIO:
                 await inner(scope, receive, send)
                 return
             scope["path_template"] = PATH
-            try:
-                await inner(scope, _bounded(receive), send)
-            except TooLarge as error:
-                request: Request[Any, Any, Any] = Request(scope)
-                answer = respond(request, error.status, error.code, error.title, error.message)
-                await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
+            request: Request[Any, Any, Any] = Request(scope)
+            length = request.headers.get("content-length", "")
+            # The library would refuse a long message too, and then wait for ever for its sender to fetch what it has.
+            if scope["method"] != "POST" or (length.isdigit() and int(length) <= MOST_BYTES):
+                await inner(scope, receive, send)
+                return
+            words = f"A message may have {MOST_BYTES >> 10} KB, and must say its length."
+            answer = respond(request, 413, TooLarge.code, "The message is too large", words)
+            await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
 
         return serve
 
@@ -102,6 +105,9 @@ class SocketIO:
     async def _disconnect(self, sid: str, _reason: str = "") -> None:
         for task in self._following.pop(sid, {}).values():
             task.cancel()
+        line = self._line(sid)
+        if line is not None:  # a poll that still waits would wait on, and the client with it
+            line.queue.put_nowait(None)
 
     async def _subscribe(self, sid: str, data: Any = None) -> dict[str, Any]:
         """Follow a job. The answer says how it stands; `last_sequence` brings what was missed since."""
@@ -192,19 +198,3 @@ def _update(job_id: str, standing: Standing, sequence: int) -> dict[str, Any]:
         "message": standing.message,
         "sequence": sequence,
     }
-
-
-def _bounded(receive: Receive) -> Receive:
-    """A body that ends in an error when it is too long: the library would gather all of it."""
-    total = 0
-
-    async def bounded() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        nonlocal total
-        message = await receive()
-        if message["type"] == "http.request":
-            total += len(message.get("body") or b"")
-            if total > MOST_BYTES:
-                raise TooLarge(f"A message may have {MOST_BYTES >> 10} KB.")
-        return message
-
-    return bounded
