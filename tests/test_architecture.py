@@ -52,7 +52,7 @@ OWNERS = {
     "litestar": ("vtid/web/",),
     "multipart": ("vtid/web/",),
     "httpcore": ("vtid/net/",),
-    "httpx": ("vtid/net/", "vtid/client/", "vtid/cli/"),
+    "httpx": ("vtid/net/", "vtid/client/", "vtid/cli/demo.py"),
     "cryptography": ("vtid/sealing.py",),
     "socketio": ("vtid/web/",),
     "uvicorn": ("vtid/daemon.py",),
