@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
@@ -144,8 +144,7 @@ class Deliveries:
         if wanted.state:
             where.append(deliveries.c.state == wanted.state.value)
         if wanted.before:
-            at, last = wanted.before
-            where.append(or_(deliveries.c.created_at < at, and_(deliveries.c.created_at == at, deliveries.c.id < last)))
+            where.append(tuple_(deliveries.c.created_at, deliveries.c.id) < tuple_(*wanted.before))
         order = (deliveries.c.created_at.desc(), deliveries.c.id.desc())
         async with self._db.read() as c:
             rows = await c.execute(select(deliveries).where(*where).order_by(*order).limit(wanted.limit))

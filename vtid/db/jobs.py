@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
@@ -173,8 +173,8 @@ class Jobs:
             columns = (jobs.c.original_filename, jobs.c.display_name, jobs.c.id)
             where.append(or_(*(c.icontains(wanted.text, autoescape=True) for c in columns)))
         if wanted.before:
-            at, last = wanted.before
-            where.append(or_(jobs.c.created_at < at, and_(jobs.c.created_at == at, jobs.c.id < last)))
+            # As a row, which both databases look up in the index; spelt out with OR they would walk to it.
+            where.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*wanted.before))
         query = select(jobs).where(*where).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
         async with self._db.read() as c:
             return [to_job(r) for r in (await c.execute(query)).mappings()]

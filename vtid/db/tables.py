@@ -63,6 +63,8 @@ jobs = Table(
     Column("event_seq", Integer, nullable=False, default=0),
     # Newest first is how jobs are listed, and the id breaks ties: the key of keyset paging.
     Index(None, "user_id", "created_at", "id"),
+    Index(None, "user_id", "status", "created_at", "id"),
+    Index(None, "user_id", "pipeline_name", "created_at", "id"),
     # What the reconciler asks for, several times a second.
     Index(None, "status", "lease_until"),
     Index(None, "status", "wake_at"),

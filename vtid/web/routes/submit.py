@@ -146,7 +146,7 @@ async def from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str 
         InvalidInput: with every complaint.
     """
     given, form = await read_form(core, request, draft, PlainFields if pipeline else SubmitFields, pipeline)
-    params = msgspec.json.decode(given.params, type=dict[str, Any])
+    params = msgspec.json.decode(given.params or "{}", type=dict[str, Any])
     return Wish(pipeline or form.fields["pipeline"], params, given.display_name or None, digest(request, form.digest))
 
 

@@ -1,4 +1,4 @@
-"""What goes out: downloads that jobs wait for, webhooks and their deliveries."""
+"""What goes out: downloads that jobs wait for, webhooks and their deliveries; lists by status and by pipeline."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,9 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
+    for column in ("status", "pipeline_name"):
+        columns = ["user_id", column, "created_at", "id"]
+        op.create_index(op.f(f"ix_jobs_{'_'.join(columns)}"), "jobs", columns, unique=False)
     op.create_table(
         "fetches",
         sa.Column("job_id", sa.String(length=36), nullable=False),
