@@ -13,7 +13,7 @@
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
       Conflict                      the state does not allow it                              409   exit 6
       Unavailable                   a dependency is down, a plugin is not ready              503   exit 7
-      FetchFailed                   a file could not be had from where its URL leads         502   exit 7
+      FetchFailed                   a file could not be had from where its URL leads         503   exit 7
       StorageError                  a file could not be stored or read                       503   exit 7
         DiskFull                    no room left                                             507   exit 7
       StepFailed                    a step of a job ended badly                                    exit 1
@@ -161,7 +161,7 @@ class FetchFailed(VtidError):
 
     code = "download_failed"
     title = "The file could not be downloaded"
-    status = 502
+    status = 503
     exit_code = 7
 
 
