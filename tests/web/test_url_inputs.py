@@ -60,6 +60,10 @@ def test_every_complaint_at_once(near: Site) -> None:
     assert {e["field"] for e in body["errors"]} == {"pipeline", "video_url", "params"}
 
 
+def test_a_form_with_empty_params_has_none(near: Site, clip: Path) -> None:
+    assert near.submit(clip, params="").status_code == 202
+
+
 def test_what_came_is_no_video(near: Site, server: Origin) -> None:
     server.act = lambda _asked, sock: say(sock, body=b"<html>", content_type="text/html")
     job = near.wait(near.http.post(SUBMIT, json={"pipeline": "copy", "video_url": server.url}).json()["job_id"])

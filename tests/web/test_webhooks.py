@@ -50,6 +50,18 @@ def test_it_is_made_and_its_secret_is_told_once(near: Site, hook: dict[str, Any]
     assert hook["secret"] not in one.text + listed.text
 
 
+def test_a_repeat_gives_the_first_answer(near: Site, receiver: Origin) -> None:
+    body, key = {"url": receiver.url}, {"Idempotency-Key": "hook-1"}
+    first, second = (near.http.post(HOOKS, json=body, headers=key) for _ in range(2))
+    assert first.json() == second.json()
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    problem(near.http.post(HOOKS, json=body | {"description": "x"}, headers=key), 422, "idempotency_key_reused")
+    assert len(near.http.get(HOOKS).json()["webhooks"]) == 1
+    near.http.delete(f"{HOOKS}/{first.json()['webhook_id']}")
+
+
 def test_a_job_is_told_of(near: Site, hook: dict[str, Any], receiver: Origin, clip: Path) -> None:
     job = near.done(clip)
     asked = wait_until(lambda: receiver.asked and receiver.asked[0])

@@ -148,7 +148,7 @@ idempotency = Table(
     Column("user_id", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_hash", String(64), nullable=False),
-    Column("job_id", String(36)),  # None while the first request is still being taken in
+    Column("job_id", String(36)),  # or a webhook's; None while the first request is still being taken in
     Column("created_at", Float, nullable=False),
 )
 

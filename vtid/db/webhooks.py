@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.rows import builtins
-from vtid.db.tables import deliveries, jobs, signing_keys, webhooks
+from vtid.db.tables import deliveries, idempotency, jobs, signing_keys, webhooks
 from vtid.domain.job import JobStatus
 from vtid.domain.webhook import Delivery, DeliveryState, HookEvent, Webhook
 from vtid.errors import Conflict, NotFound
@@ -30,7 +30,7 @@ class Webhooks:
         self._db = database
         self._clock = clock
 
-    async def add(self, webhook: Webhook, sealed_key: str) -> Webhook:
+    async def add(self, webhook: Webhook, sealed_key: str, idempotency_key: str | None = None) -> Webhook:
         """Store a webhook with its secrets. Raises `Conflict` where its owner has too many."""
         now = self._clock()
         stored = msgspec.structs.replace(webhook, created_at=now, updated_at=now)
@@ -40,6 +40,9 @@ class Webhooks:
                 raise Conflict(f"There are {MOST} webhooks already; delete one first.")
             await c.execute(insert(webhooks).values(builtins(stored)))
             await c.execute(insert(signing_keys).values(owner=webhook.id, sealed=sealed_key, updated_at=now))
+            if idempotency_key:
+                mine = and_(idempotency.c.user_id == webhook.user_id, idempotency.c.key == idempotency_key)
+                await c.execute(update(idempotency).where(mine).values(job_id=webhook.id))
         return stored
 
     async def list(self, user_id: str) -> Sequence[Webhook]:

@@ -44,7 +44,9 @@ class Registrar:
         self._outbound = outbound
         self._clock = clock
 
-    async def add(self, user_id: str, url: str, events: Sequence[str], description: str) -> tuple[Webhook, str]:
+    async def add(
+        self, user_id: str, url: str, events: Sequence[str], description: str, idempotency_key: str | None = None
+    ) -> tuple[Webhook, str]:
         """A new webhook, and its secret, which is not told again.
 
         Raises:
@@ -60,7 +62,7 @@ class Registrar:
             description=description,
         )
         secret = new_secret()
-        return await self.rows.add(made, self._sealed([_Secret(secret)])), secret
+        return await self.rows.add(made, self._sealed([_Secret(secret)]), idempotency_key), secret
 
     async def judged(self, url: str) -> tuple[str, str]:
         """A URL sealed, and its host. Raises `InvalidInput` where it leads nowhere that may be reached now."""

@@ -111,7 +111,7 @@ async def accept(core: App, request: AnyRequest, draft: Draft, wish: Wish, key: 
 
 async def taken_in(core: App, draft: Draft, wish: Wish, key: str | None) -> tuple[Job, dict[str, str]]:
     """The job, and headers that say of it: a new one, or the one that the first request with this key made."""
-    async with _reserved(core, draft.user_id, key, wish.digest) as first:
+    async with reserved(core, draft.user_id, key, wish.digest) as first:
         job = (
             await core.jobs.get(first, draft.user_id)
             if first
@@ -123,8 +123,8 @@ async def taken_in(core: App, draft: Draft, wish: Wish, key: str | None) -> tupl
 
 
 @asynccontextmanager
-async def _reserved(core: App, user_id: str, key: str | None, digest: str) -> AsyncIterator[str | None]:
-    """Hold an idempotency key while a job is made; yields the id of the job that the first request made."""
+async def reserved(core: App, user_id: str, key: str | None, digest: str) -> AsyncIterator[str | None]:
+    """Hold an idempotency key while something is made; yields the id of what the first request made."""
     if key is None:
         yield None
         return

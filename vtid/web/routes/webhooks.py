@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from litestar import Request, delete, get, patch, post
+import msgspec
+from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
@@ -13,6 +14,7 @@ from vtid.db import DeliveryFilter
 from vtid.errors import InvalidInput, NotFound, Problem
 from vtid.web import openapi, paging, reading
 from vtid.web.given import Core, User
+from vtid.web.routes.submit import IdempotencyKey, digest, reserved
 from vtid.web.webhook_views import (
     DELIVERY,
     SECRET,
@@ -64,14 +66,25 @@ def _json(type_: type[Struct]) -> Any:
     operation_class=_json(WebhookJson),
     responses={
         201: openapi.answer(NewWebhookView, WEBHOOK | {"secret": SECRET}, "Made; its secret is shown this once"),
-        **openapi.problems(400, 409, 413, 503),
+        **openapi.problems(400, 409, 413, 422, 503),
     },
 )
-async def add(core: Core, request: AnyRequest, user_id: User) -> NewWebhookView:
+async def add(
+    core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
+) -> Response[NewWebhookView]:
     """Have a URL told when jobs end: signed as Standard Webhooks says, retried for three days."""
     given = await _body(request, WebhookJson)
-    made, secret = await core.registrar.add(user_id, given.url, given.events, given.description)
-    return NewWebhookView(**webhook_facts(core.sealer.open(made.url), made), secret=secret)
+    content = msgspec.json.encode(given, order="deterministic").decode()
+    async with reserved(core, user_id, idempotency_key, digest(request, content)) as first:
+        if first is None:
+            wanted = (given.url, given.events, given.description)
+            made, secret = await core.registrar.add(user_id, *wanted, idempotency_key)
+        else:  # whoever repeats it may never have seen the first answer, nor the secret in it
+            made = await core.webhooks.get(first, user_id)
+            secret = (await core.registrar.secrets(made.key_owner))[0]
+    headers = {"Location": f"{ROOT}/{made.id}"} | ({"Idempotency-Replayed": "true"} if first else {})
+    view = NewWebhookView(**webhook_facts(core.sealer.open(made.url), made), secret=secret)
+    return Response(view, status_code=201, headers=headers)
 
 
 @get(
