@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-inpaint bench-uploads constraints clean
+.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-web bench-inpaint bench-uploads constraints clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ wheels: setup ## Build the wheel into dist/; it holds the four plugins and the s
 
 bench-engine: setup ## Measure the engine: a job against a bare queue task, memory at rest, time to start
 	@$(BIN)/python benchmarks/engine/run.py
+
+bench-web: setup ## Measure the HTTP side: a job against a bare route, submits, lists of a million jobs (ARGS="--help")
+	@$(BIN)/python -m benchmarks.web.run $(ARGS)
 
 bench-inpaint: setup ## Measure text removal: quality, speed and memory (ARGS="--quick": a clip of each kind; "--help")
 	@$(BIN)/python -m benchmarks.inpaint $(ARGS)

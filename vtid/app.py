@@ -19,14 +19,17 @@ from msgspec import Struct
 from vtid import __version__, pipelines, plugins
 from vtid.accounts import Accounts, Seal, prepare
 from vtid.config import Config
-from vtid.db import Assets, Database, Jobs, Repeats, Uploads, Work, migrate
+from vtid.db import Assets, Database, Deliveries, Jobs, Repeats, Uploads, Webhooks, Work, migrate
 from vtid.engine.bridge import Bridge
+from vtid.engine.courier import Courier, Terms
 from vtid.engine.delivery import Delivery
 from vtid.engine.examining import Examiner
+from vtid.engine.fetching import Fetcher
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces, job_prefix
 from vtid.engine.prober import Prober
+from vtid.engine.registrar import Registrar
 from vtid.engine.retry import Backoff, Policy
 from vtid.engine.runner import Runner
 from vtid.engine.stepper import Stepper
@@ -35,7 +38,10 @@ from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
 from vtid.errors import StorageError, Unavailable, VtidError
 from vtid.models import Store
+from vtid.net import Limits as DownloadLimits
+from vtid.net import Outbound, Reach
 from vtid.sdk import Media
+from vtid.sealing import Sealer
 from vtid.storage import Links, LocalStorage, Room, Storage
 from vtid.storage.buckets import Buckets
 from vtid.tasks import Queue
@@ -80,6 +86,11 @@ class App:
         self.storage = _open_storage(config, self.links)
         self.buckets = Buckets(lambda: _connect(config), config.storage.buckets)
         self.queue = Queue(config.queue_url, secret)
+        self.sealer = Sealer(secret)
+        self.outbound = Outbound(Reach(config.net.allow))
+        self.webhooks = Webhooks(self.database)
+        self.deliveries = Deliveries(self.database)
+        self.registrar = Registrar(self.webhooks, self.sealer, self.outbound)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.prober = Prober(data / "probe")
         self._ring = ring or self.queue.ring
@@ -101,6 +112,8 @@ class App:
             self.ring,
             self.models,
             self.accounts,
+            self.sealer,
+            self.registrar,
         )
 
     async def quota(self, _user_id: str) -> int | None:
@@ -144,7 +157,27 @@ class App:
             lambda: _media(config.workers.threads),
             self.models,
         )
-        return Runner(work, bridge, Delivery(self.storage, self.buckets), stepper, workspaces, policy)
+        delivery, fetcher = Delivery(self.storage, self.buckets), self._fetcher(bridge, work)
+        return Runner(work, bridge, delivery, stepper, workspaces, policy, fetcher)
+
+    def _fetcher(self, bridge: Bridge, work: Work) -> Fetcher:
+        config, retry = self.config, self.config.retry
+        limits = DownloadLimits(
+            max_bytes=config.server.max_upload_mb << 20,
+            seconds=config.net.download_seconds,
+            idle_s=config.net.silence_seconds,
+        )
+        return Fetcher(
+            work,
+            bridge,
+            self.intake,
+            self.outbound,
+            limits,
+            Path(config.data.path) / "incoming",
+            config.net.download_tries,
+            Backoff(retry.base_seconds, retry.max_seconds, retry.jitter),
+            self.room.require,
+        )
 
     def _workspaces(self, work: Work) -> Workspaces:
         return Workspaces(Path(self.config.data.path) / "work", work.worker_id)
@@ -165,13 +198,37 @@ class App:
             self.jobs,
             bridge,
             Housekeeping(
-                self.jobs, self.assets, self.uploading, bridge, self.storage, self._workspaces(work), self.prober
+                self.jobs,
+                self.assets,
+                self.uploading,
+                bridge,
+                self.storage,
+                self._workspaces(work),
+                self.prober,
+                self._fetcher(bridge, work),
             ),
+            self._courier(bridge),
             slots=workers.count,
             labels=workers.labels,
             tick_s=workers.tick_seconds,
             drain_s=self.config.server.drain_seconds,
         )
+
+    def _courier(self, bridge: Bridge) -> Courier:
+        hooks = self.config.webhooks
+        terms = Terms(
+            timeout_s=hooks.timeout_seconds,
+            parallel=hooks.parallel,
+            disable_after_s=hooks.disable_after_hours * 3600,
+            keep_s=hooks.keep_days * 86_400,
+        )
+        return Courier(self.deliveries, self.registrar, self.outbound, bridge, terms, self._link)
+
+    def _link(self, key: str, filename: str) -> str:
+        """A signed link for whoever is not asking over HTTP just now."""
+        url = self.storage.signed_url(key, ttl_s=self.config.storage.url_ttl_seconds, filename=filename)
+        server = self.config.server
+        return url if url.startswith("http") else f"http://{server.host}:{server.port}{url}"
 
     async def health(self) -> dict[str, Check]:
         """Try everything that the daemon depends on."""

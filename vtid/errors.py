@@ -8,6 +8,7 @@
         UnsupportedMedia            not a media file at all                                  415   exit 3
         TooLarge                    over a size limit                                        413   exit 2
           QuotaExceeded             over what one user may have stored                       413   exit 2
+        AddressRefused              a URL that leads where none may lead                     400   exit 2
       ConfigError                   vtid.toml or the environment                             500   exit 4
       PipelineError                 a pipeline file                                          400   exit 4
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
@@ -17,6 +18,7 @@
         InsufficientCredits         the account has too few                                  403   exit 8
       RateLimited                   too many requests                                        429   exit 7
       Unavailable                   a dependency is down, a plugin is not ready              503   exit 7
+      FetchFailed                   a file could not be had from where its URL leads         503   exit 7
       StorageError                  a file could not be stored or read                       503   exit 7
         DiskFull                    no room left                                             507   exit 7
       StepFailed                    a step of a job ended badly                                    exit 1
@@ -115,6 +117,13 @@ class QuotaExceeded(TooLarge):
     title = "There is no more room for you"
 
 
+class AddressRefused(InvalidInput):
+    """A URL leads to an address that is not on the public internet, and that nobody has allowed."""
+
+    code = "address_refused"
+    title = "This address may not be reached"
+
+
 class ConfigError(VtidError):
     """The configuration has problems; all of them are listed."""
 
@@ -193,6 +202,15 @@ class Unavailable(VtidError):
 
     code = "unavailable"
     title = "Not available now"
+    status = 503
+    exit_code = 7
+
+
+class FetchFailed(VtidError):
+    """A file could not be had from where its URL leads; later it may."""
+
+    code = "download_failed"
+    title = "The file could not be downloaded"
     status = 503
     exit_code = 7
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.stub import JOB, Stub, job, problem
 from vtid.cli import remote
+from vtid.client import talk
+from vtid.errors import Unavailable
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def test_logs_as_json_are_a_document_a_line(vtid, stub):
 
 
 def test_a_lost_connection_is_taken_up_where_it_broke(vtid, stub, clip, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(talk, "PAUSES_S", (0.01,))
     stub.jobs[JOB] = job(status="processing")
     stub.connections = [[progress(1, 10), progress(2, 20)], [], [progress(3, 30), END]]
     follow = remote.Remote(stub.url).follow(JOB)
@@ -203,7 +205,7 @@ def test_a_lost_connection_is_taken_up_where_it_broke(vtid, stub, clip, monkeypa
 
 
 def test_an_ending_that_lies_before_a_retry_is_not_the_end(stub, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(talk, "PAUSES_S", (0.01,))
     stub.jobs[JOB] = job(status="processing")
     stub.connections = [[(1, "status", {"status": "failed"}), progress(2, 20)], [END]]
     with remote.Remote(stub.url) as daemon:
@@ -215,21 +217,22 @@ def test_an_ending_that_lies_before_a_retry_is_not_the_end(stub, monkeypatch):
 
 
 def test_patience_with_a_daemon_that_went_away_ends(stub, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES_S", (0.01,))
-    monkeypatch.setattr(remote, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(talk, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(talk, "PATIENCE_S", 0.1)
     stub.jobs[JOB] = job(status="processing")
     stub.connections = [[progress(1, 10)]]
     with remote.Remote(stub.url) as daemon:
         follow = daemon.follow(JOB)
         next(follow)
         stub.stop()
-        with pytest.raises(remote.Unavailable, match="no daemon answers"):
+        with pytest.raises(Unavailable, match="no daemon answers"):
             list(follow)
 
 
 def test_events_are_read_as_the_standard_says():
     lines = [": a comment", "", "id: 4", "event: log", 'data: {"message":', 'data: "two lines"}', "", "data:[1]", ""]
-    first, second = remote.parse_events(iter(lines))
+    reader = talk.Lines()
+    first, second = (event for line in lines if (event := reader.take(line)))
     assert first == remote.Event("4", "log", {"message": "two lines"})
     assert second == remote.Event("", "message", {})
 
@@ -349,9 +352,11 @@ def test_the_key_of_this_machine_stays_on_it(vtid, stub, home, monkeypatch):
     (home / "data" / "local.key").write_text("vtid_local\n")
     assert vtid("jobs").code == 0
     assert sent(stub, "/api/v1/jobs/") == ["Bearer vtid_local"]
-    from vtid.cli.remote import _is_local
 
-    assert _is_local("http://127.0.0.1:8750")
-    assert _is_local("localhost:8750")
-    assert not _is_local("https://media.example.org")
-    assert not _is_local("http://127.0.0.1.example.org")
+
+def test_a_url_is_handed_on_and_not_fetched(vtid, stub):
+    said = vtid("submit", "lab", "https://media.example/a//b.mp4?key=1", "--callback", "https://hooks.example/x")
+    assert said.code == 0
+    body = json.loads(stub.seen[-1][3])
+    assert body["video_url"] == "https://media.example/a//b.mp4?key=1"
+    assert body["callback_url"] == "https://hooks.example/x"

@@ -20,6 +20,8 @@ def main(folder: str, job_id: str) -> None:
             "plugins.dirs": (LAB,),
             "pipelines.dirs": (root / "pipelines",),
             "limits.min_free_disk_mb": 1,
+            "workers.lease_seconds": 2.0,
+            "net.allow": ("127.0.0.1",),
         },
     )
     bridge = Bridge()

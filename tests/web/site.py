@@ -7,7 +7,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
                 web, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
             )
         )
-        made.append((core, web, server))
+        made.append((core, web, server, asyncio.get_running_loop()))
         await server.serve(sockets=[sock])
         await core.close()
 
@@ -189,12 +189,14 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
         wait_until(lambda: failed or (made and made[0][2].started))
         if failed:
             raise failed[0]
-        core, web, _ = made[0]
+        core, web, *_ = made[0]
         yield core, web, f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         if made:
-            made[0][1].state.feed.close()
-            made[0][2].should_exit = True
+            _, web, server, loop = made[0]
+            with suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(web.state.feed.close)
+            server.should_exit = True
         thread.join(20)
         sock.close()
         assert not thread.is_alive()

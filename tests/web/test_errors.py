@@ -55,10 +55,24 @@ TABLE: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "wrong type in json": ("POST", SUBMIT, {"json": {"pipeline": "copy", "params": 3}}, 400, "invalid_input"),
     "json without pipeline": ("POST", SUBMIT, {"json": {"asset_id": NOBODY}}, 400, "invalid_input"),
     "json without asset": ("POST", SUBMIT, {"json": {"pipeline": "copy"}}, 400, "invalid_input"),
-    "json with a url": (
+    "a url that is a file": (
         "POST",
         SUBMIT,
-        {"json": {"pipeline": "copy", "video_url": "http://a/b.mp4"}},
+        {"json": {"pipeline": "copy", "video_url": "file:///etc/passwd"}},
+        400,
+        "invalid_input",
+    ),
+    "a url that leads inside": (
+        "POST",
+        SUBMIT,
+        {"json": {"pipeline": "copy", "video_url": "http://169.254.169.254/latest"}},
+        400,
+        "invalid_input",
+    ),
+    "a url and an asset": (
+        "POST",
+        SUBMIT,
+        {"json": {"pipeline": "copy", "video_url": "http://a.example/b.mp4", "asset_id": NOBODY}},
         400,
         "invalid_input",
     ),

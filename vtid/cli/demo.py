@@ -193,7 +193,7 @@ def _process(say: Output, url: str, data: Path, source: Path, result: Path) -> d
     from vtid.cli.submit import fetch, upload
     from vtid.cli.watching import ending, watch
 
-    with Remote(url, local_key(data)) as remote:
+    with Remote(url, token=local_key(data)) as remote:
         job = upload(say, remote, PIPELINE, source, {})
         job = _watched(say, remote, job["job_id"], watch)
         if job["status"] != "completed":

@@ -10,15 +10,16 @@ import click
 from vtid.cli.local import json_option, output
 from vtid.cli.output import Output
 from vtid.cli.remote import connect, url_option
+from vtid.client.talk import result_path, result_url
 from vtid.errors import Conflict, InvalidInput, Problem, StepFailed
 
 if TYPE_CHECKING:
     from vtid.cli.remote import Remote
 
 
-@click.command("submit", help="Upload FILE to the daemon and make a job of it with PIPELINE.")
+@click.command("submit", help="Make a job of SOURCE, a file or a URL, with PIPELINE.")
 @click.argument("pipeline")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("source", metavar="SOURCE")
 @click.option(
     "-p",
     "--param",
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     help="A parameter of the pipeline; JSON, text, or @file.json. Repeatable.",
 )
 @click.option("--name", "display_name", help="What to call the job.")
+@click.option("--callback", "callback_url", metavar="URL", help="Have this URL told, signed, when the job has ended.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit code 1 unless it completes.")
 @click.option(
     "--download",
@@ -43,9 +45,10 @@ def command(
     ctx: click.Context,
     *,
     pipeline: str,
-    file: Path,
+    source: str,
     pairs: tuple[str, ...],
     display_name: str | None,
+    callback_url: str | None,
     wait: bool,
     target: Path | None,
     overwrite: bool,
@@ -56,11 +59,15 @@ def command(
 
     out = output(ctx)
     params = parse_params(pairs)
+    file = None if source.startswith(("http://", "https://")) else Path(source)
     _require(file, target)
     if target and not target.is_dir():
         require_free(target, overwrite=overwrite)
     remote = connect(ctx)
-    job = upload(out, remote, pipeline, file, params, display_name=display_name)
+    if file is None:
+        job = remote.submit(pipeline, params, url=source, display_name=display_name, callback_url=callback_url)
+    else:
+        job = upload(out, remote, pipeline, file, params, display_name=display_name, callback_url=callback_url)
     if not out.as_json:
         out.say(job["job_id"])
     if not wait and target is None:
@@ -70,7 +77,7 @@ def command(
     job = watch(out, remote, job["job_id"])
     saved = None
     if job["status"] == "completed" and target is not None:
-        saved = fetch(out, remote, job, _target(target, job, file), overwrite=overwrite)
+        saved = fetch(out, remote, job, result_path(target, result_url(job)), overwrite=overwrite)
     if out.as_json:
         out.json(job | ({"saved": saved} if saved else {}))
     else:
@@ -79,14 +86,28 @@ def command(
 
 
 def upload(
-    out: Output, remote: Remote, pipeline: str, file: Path, params: dict[str, Any], *, display_name: str | None = None
+    out: Output,
+    remote: Remote,
+    pipeline: str,
+    file: Path,
+    params: dict[str, Any],
+    *,
+    display_name: str | None = None,
+    callback_url: str | None = None,
 ) -> dict[str, Any]:
     """Submit a file, showing how much of it has gone out."""
     from vtid.cli.watching import transfer
 
     size = file.stat().st_size
     with transfer(out, f"uploading {file.name}", size) as show:
-        return remote.submit(pipeline, file, params, display_name=display_name, sent=lambda count: show(count, size))
+        return remote.submit(
+            pipeline,
+            params,
+            file=file,
+            display_name=display_name,
+            callback_url=callback_url,
+            sent=lambda count: show(count, size),
+        )
 
 
 def fetch(out: Output, remote: Remote, job: dict[str, Any], target: Path, *, overwrite: bool) -> Path:
@@ -104,28 +125,10 @@ def require_free(target: Path, *, overwrite: bool) -> None:
         raise Conflict(f"{target} exists already.", suggestion="Choose another name, or say --overwrite.")
 
 
-def result_url(job: dict[str, Any]) -> str:
-    """Where the job's result is. Raises `InvalidInput` where it has none."""
-    url = job.get("result_url") or job.get("output_url")
-    if not url:
-        raise InvalidInput(f"Job {job['job_id']} has no result: its pipeline delivers nothing.")
-    return str(url)
-
-
-def _require(file: Path, target: Path | None) -> None:
+def _require(file: Path | None, target: Path | None) -> None:
     """Refuse what can be seen to be wrong before anything is sent."""
-    problems = [] if file.is_file() else [Problem(str(file), "there is no such file")]
+    problems = [] if file is None or file.is_file() else [Problem(str(file), "there is no such file")]
     if target and not target.parent.is_dir():
         problems.append(Problem("--download", f"there is no folder {target.parent}"))
     if problems:
         raise InvalidInput("; ".join(map(str, problems)), problems=problems)
-
-
-def _target(target: Path, job: dict[str, Any], file: Path) -> Path:
-    """The file that was named, or one in the folder that was named, called as the daemon calls the result."""
-    if not target.is_dir():
-        return target
-    from urllib.parse import unquote, urlsplit
-
-    name = Path(unquote(urlsplit(result_url(job)).path)).name
-    return target / (name or file.name)

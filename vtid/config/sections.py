@@ -224,6 +224,38 @@ class Limits(_Section, frozen=True, kw_only=True):
     ] = 2.0
 
 
+class Net(_Section, frozen=True, kw_only=True):
+    """What vtid fetches from elsewhere and posts to elsewhere."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts (nas.local, .corp.example), addresses and networks (10.0.0.0/8) that may be reached "
+            "beside the public internet."
+        ),
+    ] = ()
+    download_seconds: Annotated[
+        float, Meta(gt=0, description="Time for one attempt at a file that a job was given by its URL.")
+    ] = 21600.0
+    silence_seconds: Annotated[
+        float, Meta(gt=0, description="How long the other side may be silent before the line counts as broken.")
+    ] = 30.0
+    download_tries: Annotated[
+        int, Meta(ge=1, description="Attempts in a row that may bring nothing before the job fails.")
+    ] = 8
+
+
+class Webhooks(_Section, frozen=True, kw_only=True):
+    """Telling others that jobs have ended."""
+
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60, description="How long a receiver may take to answer.")] = 15.0
+    parallel: Annotated[int, Meta(ge=1, le=64, description="Deliveries that a worker has in hand at once.")] = 8
+    disable_after_hours: Annotated[
+        float, Meta(gt=0, description="A webhook to which nothing could be delivered for so long is disabled.")
+    ] = 120.0
+    keep_days: Annotated[float, Meta(gt=0, description="How long the log of deliveries is kept.")] = 30.0
+
+
 class Retry(_Section, frozen=True, kw_only=True):
     """How long to wait before a failed step is tried again: base, then doubling."""
 
@@ -298,6 +330,8 @@ class Config(Struct, frozen=True, kw_only=True):
     uploads: Uploads = field(default_factory=Uploads)
     workers: Workers = field(default_factory=Workers)
     limits: Limits = field(default_factory=Limits)
+    net: Net = field(default_factory=Net)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     retry: Retry = field(default_factory=Retry)
     plugins: Plugins = field(default_factory=Plugins)
     pipelines: Pipelines = field(default_factory=Pipelines)

@@ -8,17 +8,42 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.assets import keep, require_unused, still_referred
 from vtid.db.connect import Database
 from vtid.db.ledger import lock_user, reserve, settle
 from vtid.db.rows import builtins, emit, to_artifact, to_event, to_job, to_run
-from vtid.db.tables import artifacts, assets, events, idempotency, jobs, step_runs, workers
+from vtid.db.tables import artifacts, assets, events, fetches, idempotency, jobs, step_runs, webhooks, workers
+from vtid.db.webhooks import enqueue
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
+from vtid.domain.webhook import Webhook
 from vtid.errors import Conflict, NotFound
+
+
+class Awaited(Struct, frozen=True):
+    """A file that a job is to fetch itself."""
+
+    source: str
+    url: str
+    """Sealed."""
+    filename: str
 
 
 class NewJob(Struct, frozen=True):
@@ -26,6 +51,8 @@ class NewJob(Struct, frozen=True):
 
     job: Job
     assets: Sequence[Asset] = ()
+    awaited: Sequence[Awaited] = ()
+    callback: Webhook | None = None
     idempotency_key: str | None = None
     shared: frozenset[str] = frozenset()
     """Ids of the assets whose bytes are those of earlier ones."""
@@ -64,6 +91,11 @@ class Jobs:
             await c.execute(insert(jobs).values(_job_row(job, now)))
             for asset in new.assets:
                 await keep(c, asset, job.user_id, job.id, now, shares=asset.id in new.shared)
+            if new.callback:
+                owner = {"created_at": now, "updated_at": now}
+                await c.execute(insert(webhooks).values(builtins(new.callback) | owner))
+            if new.awaited:
+                await c.execute(insert(fetches), [builtins(a) | {"job_id": job.id, "tries": 0} for a in new.awaited])
             runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
             await c.execute(insert(step_runs), [builtins(r) | {"job_id": job.id} for r in runs])
             await emit(c, job.id, now, "status", {"status": "queued", "progress": 0, "message": job.message})
@@ -78,14 +110,16 @@ class Jobs:
 
     async def get(self, job_id: str, user_id: str | None = None) -> Job:
         """One job. Raises `NotFound`."""
-        async with self._db.read() as c:
-            return to_job(await _row(c, job_id, user_id))
+        return to_job(_found(await self._db.snapshot(lambda c: _one(c, job_id, user_id)), job_id))
 
     async def runs(self, job_id: str) -> Sequence[StepRun]:
         """The job's steps in the order of the pipeline."""
-        async with self._db.read() as c:
-            rows = await c.execute(select(step_runs).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
-            return [to_run(r) for r in rows.mappings()]
+        return [to_run(r) for r in await self._db.snapshot(lambda c: _runs(c, job_id))]
+
+    async def with_runs(self, job_id: str, user_id: str | None = None) -> tuple[Job, Sequence[StepRun]]:
+        """A job and its steps, as they are at one moment. Raises `NotFound`."""
+        row, runs = await self._db.snapshot(lambda c: (_one(c, job_id, user_id), _runs(c, job_id)))
+        return to_job(_found(row, job_id)), [to_run(r) for r in runs]
 
     async def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """The files that the job's steps made."""
@@ -108,25 +142,22 @@ class Jobs:
             columns = (jobs.c.original_filename, jobs.c.display_name, jobs.c.id)
             where.append(or_(*(c.icontains(wanted.text, autoescape=True) for c in columns)))
         if wanted.before:
-            at, last = wanted.before
-            where.append(or_(jobs.c.created_at < at, and_(jobs.c.created_at == at, jobs.c.id < last)))
+            # As a row, which both databases look up in the index; spelt out with OR they would walk to it.
+            where.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*wanted.before))
         query = select(jobs).where(*where).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
-        async with self._db.read() as c:
-            return [to_job(r) for r in (await c.execute(query)).mappings()]
+        return [to_job(r) for r in await self._db.snapshot(lambda c: c.execute(query).mappings().all())]
 
     async def events(self, job_id: str, after: int = 0, limit: int = 500) -> Sequence[Event]:
         """The job's events after a sequence number, oldest first."""
         query = (
             select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq).limit(limit)
         )
-        async with self._db.read() as c:
-            return [to_event(r) for r in (await c.execute(query)).mappings()]
+        return [to_event(r) for r in await self._db.snapshot(lambda c: c.execute(query).mappings().all())]
 
     async def sequences(self, job_ids: Sequence[str]) -> dict[str, int]:
         """Job id to the number of its newest event, for those that exist."""
-        async with self._db.read() as c:
-            rows = await c.execute(select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(job_ids)))
-            return {str(i): int(s) for i, s in rows}
+        query = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(job_ids))
+        return {str(i): int(s) for i, s in await self._db.snapshot(lambda c: c.execute(query).all())}
 
     async def leases(self, job_ids: Sequence[str]) -> dict[str, float | None]:
         """Job id to the end of the lease that a worker has on it, for those that exist."""
@@ -191,6 +222,7 @@ class Jobs:
             await c.execute(
                 update(step_runs).where(step_runs.c.job_id == job_id, step_runs.c.status.in_(again)).values(fresh)
             )
+            await c.execute(update(fetches).where(fetches.c.job_id == job_id).values(tries=0))
             message = "Waiting for a worker"
             changes = {
                 "status": "queued",
@@ -239,7 +271,7 @@ async def end(
     used: int = 0,
     **changes: Any,
 ) -> bool:
-    """End a job inside a transaction: its row, its open steps, its last event, its credits.
+    """End a job inside a transaction: its row, its open steps, its last event, its credits, who is to be told of it.
 
     Nobody needs its progress events now; the user's next job has its turn. `used` is what it cost, in credits.
     """
@@ -260,6 +292,7 @@ async def end(
     )
     await connection.execute(delete(events).where(events.c.job_id == job_id, events.c.type == "progress"))
     await settle(connection, job_id, used, now)
+    await enqueue(connection, job_id, now)
     await _let_next(connection, job_id)
     return True
 
@@ -278,8 +311,28 @@ async def _let_next(connection: AsyncConnection, job_id: str) -> None:
 
 
 async def _row(connection: AsyncConnection, job_id: str, user_id: str | None) -> Any:
-    where = [jobs.c.id == job_id] + ([jobs.c.user_id == user_id] if user_id else [])
-    row = (await connection.execute(select(jobs).where(*where))).mappings().one_or_none()
+    return _found((await connection.execute(_which(job_id, user_id))).mappings().one_or_none(), job_id)
+
+
+def _one(connection: Connection, job_id: str, user_id: str | None) -> Any:
+    row = connection.execute(_JOB, {"wanted": job_id}).mappings().one_or_none()
+    return None if row is None or user_id not in (None, row["user_id"]) else row
+
+
+# Built once: for what is asked most, building the statement would cost more than running it.
+_JOB = select(jobs).where(jobs.c.id == bindparam("wanted"))
+_RUNS = select(step_runs).where(step_runs.c.job_id == bindparam("wanted")).order_by(step_runs.c.position)
+
+
+def _runs(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    return connection.execute(_RUNS, {"wanted": job_id}).mappings().all()
+
+
+def _which(job_id: str, user_id: str | None) -> Select[Any]:
+    return select(jobs).where(jobs.c.id == job_id, *([jobs.c.user_id == user_id] if user_id else []))
+
+
+def _found(row: Any, job_id: str) -> Any:
     if row is None:
         raise NotFound(f"There is no job {job_id}.")
     return row

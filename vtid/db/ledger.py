@@ -132,6 +132,19 @@ async def reserve(connection: AsyncConnection, user_id: str, job_id: str, amount
     await connection.execute(update(jobs).where(jobs.c.id == job_id).values(reserved_credits=amount))
 
 
+async def reserve_more(connection: AsyncConnection, user_id: str, job_id: str, amount: int, now: float) -> None:
+    """Hold back up to so much for a job, of which less was known before. Raises `InsufficientCredits`."""
+    row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).mappings().one()
+    missing = amount - row["reserved_credits"]
+    if missing <= 0:
+        return
+    changes: dict[str, int] = {"estimated_credits": amount}
+    if row["metered"]:
+        await append(connection, user_id, -missing, "reserved", now, job_id=job_id)
+        changes["reserved_credits"] = amount
+    await connection.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
+
+
 async def settle(connection: AsyncConnection, job_id: str, used: int, now: float) -> None:
     """Charge a job that has ended, and give back what was held for it beyond that.
 

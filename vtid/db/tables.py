@@ -71,6 +71,8 @@ jobs = Table(
     Column("reserved_credits", Integer, nullable=False, default=0),  # held back now, until it ends
     # Newest first is how jobs are listed, and the id breaks ties: the key of keyset paging.
     Index(None, "user_id", "created_at", "id"),
+    Index(None, "user_id", "status", "created_at", "id"),
+    Index(None, "user_id", "pipeline_name", "created_at", "id"),
     # What the reconciler asks for, several times a second.
     Index(None, "status", "lease_until"),
     Index(None, "status", "wake_at"),
@@ -188,6 +190,78 @@ idempotency = Table(
     Column("job_id", String(36)),  # of the job that the first request made
     Column("answer", LargeBinary),  # sealed; of a request that made something else. Neither: it is still on its way
     Column("created_at", Float, nullable=False),
+)
+
+fetches = Table(  # files that a job was given by their URL
+    "fetches",
+    metadata,
+    _job_id(),
+    Column("source", String(64), primary_key=True),
+    Column("url", Text, nullable=False),  # sealed, since it may carry a key; empty once the file is there
+    Column("filename", Text, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),  # that brought nothing, in a row
+    Column("asset_id", String(36)),  # once it is there
+)
+
+webhooks = Table(  # where events are sent: by wish of a user, or of one job
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(64), nullable=False, index=True),
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), index=True),
+    Column("url", Text, nullable=False),  # sealed
+    Column("host", String(255), nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("events", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False, default=True),
+    Column("reason", Text),  # why vtid disabled it
+    Column("failing_since", Float),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("owner", String(100), primary_key=True),  # a webhook's id, or `user:ID` for what jobs call back
+    Column("sealed", Text, nullable=False),  # the secrets that are valid
+    Column("updated_at", Float, nullable=False),
+)
+
+deliveries = Table(  # an event on its way to one receiver
+    "deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("webhook_id", String(36), nullable=False, index=True),
+    Column("job_id", String(36)),  # without a key: what happened stays true when the job is deleted
+    Column("event", String(32), nullable=False),
+    Column("url", Text, nullable=False),  # sealed
+    Column("host", String(255), nullable=False),
+    Column("key_owner", String(100), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),  # since it was made or replayed
+    Column("next_at", Float),
+    Column("lease_until", Float),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Index(None, "state", "next_at"),
+    Index(None, "user_id", "created_at", "id"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", String(40), ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("body", Text, nullable=False),  # how the answer began
 )
 
 workers = Table(

@@ -10,6 +10,7 @@ import structlog
 
 from vtid.db import Assets, Jobs
 from vtid.engine.bridge import Bridge
+from vtid.engine.fetching import Fetcher
 from vtid.engine.layout import CHUNKS, Workspaces
 from vtid.engine.prober import Prober
 from vtid.engine.uploading import Uploading
@@ -37,6 +38,7 @@ class Housekeeping:
         storage: of files.
         workspaces: of this machine.
         prober: of this machine.
+        fetcher: of this machine.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Housekeeping:
         storage: Storage,
         workspaces: Workspaces,
         prober: Prober,
+        fetcher: Fetcher,
     ) -> None:
         self._jobs = jobs
         self._assets = assets
@@ -56,6 +59,7 @@ class Housekeeping:
         self._storage = storage
         self._workspaces = workspaces
         self._prober = prober
+        self._fetcher = fetcher
 
     def sweep(self) -> None:
         """Remove what nobody can want any more."""
@@ -63,6 +67,7 @@ class Housekeeping:
             "workspaces": self._workspaces.sweep(self._in_hand()),
             "probes": self._prober.sweep(PROBE_S),
             "uploads": self._bridge.run(self._uploading.expire()),
+            "downloads": self._fetcher.sweep(),
             "staged": self._storage.sweep(max(STAGED_S, self._uploading.rules.expire_s)),
             "drafts": sum(self._sweep_folder(prefix) for prefix in self._orphans()),
         }

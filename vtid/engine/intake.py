@@ -13,19 +13,23 @@ import msgspec
 from msgspec import Struct
 
 from vtid.accounts import Accounts, pricing
-from vtid.db import Assets, Jobs, NewJob
+from vtid.db import Assets, Awaited, Jobs, NewJob
 from vtid.db.uploads import require_quota
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Job, JobStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline, freeze
+from vtid.domain.webhook import Webhook
 from vtid.engine.delivery import target_of
 from vtid.engine.examining import PROBED_KINDS, Examined, Examiner, Incoming, check_kind
 from vtid.engine.layout import job_prefix, source_key
+from vtid.engine.registrar import Registrar
 from vtid.errors import InvalidInput, NotFound, Problem, TooLarge
 from vtid.models import Store, model_problems
+from vtid.net import filename_of
 from vtid.pipelines import Pipelines
 from vtid.plugins import Plugins
+from vtid.sealing import Sealer
 from vtid.storage import Storage
 from vtid.storage.base import safe_filename
 from vtid.storage.buckets import Buckets
@@ -41,6 +45,8 @@ class Source(Struct, frozen=True):
     """Set when the file had come in before."""
     writer: HashingWriter | None = None
     """Through which it came, where it did."""
+    url: str = ""
+    """Set when the job is to fetch it, as its first work; then nothing is stored yet."""
 
 
 class Intake:
@@ -59,6 +65,8 @@ class Intake:
         ring: tells the queue of a new job.
         models: that params may name.
         accounts: who pays.
+        sealer: keeps URLs, which may carry a key.
+        registrar: of receivers that jobs call back.
     """
 
     def __init__(
@@ -75,6 +83,8 @@ class Intake:
         ring: Callable[[str], None],
         models: Store,
         accounts: Accounts,
+        sealer: Sealer,
+        registrar: Registrar,
     ) -> None:
         self.jobs = jobs
         self.assets = assets
@@ -88,6 +98,8 @@ class Intake:
         self.ring = ring
         self.models = models
         self.accounts = accounts
+        self.sealer = sealer
+        self.registrar = registrar
 
     def estimate(self, pipeline: Pipeline, seconds: float) -> int:
         """Credits that a job of a pipeline will probably cost, given the length of its longest video."""
@@ -98,6 +110,32 @@ class Intake:
         quota = await self.quota(user_id) if more > 0 else None
         if quota is not None:
             require_quota((await self.assets.usage(user_id)).total, more, quota)
+
+    async def examine(self, user_id: str, source: str, filename: str, key: str, sha256: str | None = None) -> Examined:
+        """What a stored file is, which came for the source of that name. Raises as `Examiner.examine` does."""
+        kind = source if source in (*PROBED_KINDS, "image", "subtitles") else "file"
+        return await self.examiner.examine(user_id, Incoming(str(uuid.uuid4()), filename, key, kind, sha256))
+
+    def check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
+        """Ask each step whether its params fit the files that it will get. Raises `InvalidInput`."""
+        problems: list[Problem] = []
+        for step in pipeline.steps:
+            spec = self.plugins.specs[step.uses]
+            wired = {
+                name: infos[ref[7:]]
+                for name, refs in step.inputs.items()
+                for ref in refs[:1]
+                if ref.startswith("source.") and ref[7:] in infos
+            }
+            params = msgspec.convert(step.with_, spec.params, strict=False)
+            try:
+                found = self.plugins.step(step.uses).check(params, wired)
+            except InvalidInput as error:
+                found = error.problems or [Problem("", error.message)]
+            found = [*found, *model_problems(spec.params, step.with_, self.models)]
+            problems += [Problem(f"{step.id}.{p.field}".rstrip("."), p.message, p.code) for p in found]
+        if problems:
+            raise InvalidInput(str(problems[0]), problems=problems)
 
     @asynccontextmanager
     async def draft(self, user_id: str) -> AsyncIterator[Draft]:
@@ -119,6 +157,7 @@ class Draft:
         self.job_id = job_id
         self.submitted = False
         self.sources: dict[str, Source] = {}
+        self._callback: Webhook | None = None
 
     def writer(self, name: str, filename: str) -> HashingWriter:
         """Store a stream as the source `name`. Blocks."""
@@ -174,7 +213,7 @@ class Draft:
         self._check_targets(frozen)
         assets, new = await self._assets()
         infos = {name: a.info for name, a in assets.items() if a.info}
-        self._check_steps(frozen, infos)
+        self._intake.check_steps(frozen, infos)
         first = next(iter(self.sources.values()), None)
         job = Job(
             id=self.job_id,
@@ -191,12 +230,23 @@ class Draft:
             metered=await self._intake.accounts.is_metered(self.user_id),
         )
         shared = frozenset(e.asset.id for e in new if e.shares)
-        stored = await self._intake.jobs.add(NewJob(job, [e.asset for e in new], idempotency_key, shared))
+        seal = self._intake.sealer.seal
+        awaited = [Awaited(name, seal(s.url), s.filename) for name, s in self.sources.items() if s.url]
+        fresh = [e.asset for e in new]
+        stored = await self._intake.jobs.add(NewJob(job, fresh, awaited, self._callback, idempotency_key, shared))
         self.submitted = True
         for spare in [e.spare for e in new if e.spare]:
             await asyncio.to_thread(self._intake.storage.delete, spare)
         await asyncio.to_thread(self._intake.ring, job.id)
         return stored
+
+    def use_url(self, name: str, url: str) -> None:
+        """Have the job fetch the source `name` from a URL, which was checked."""
+        self.sources[name] = Source(safe_filename(filename_of(url), "download"), "", url=url)
+
+    def call_back(self, url: str) -> None:
+        """Have a URL told when the job has ended. Raises `InvalidInput` where it is none that may be reached."""
+        self._callback = self._intake.registrar.callback(self.user_id, self.job_id, url)
 
     async def use_bucket(self, name: str, url: str, place: str = "video_url") -> None:
         """Bring a file from a bucket as the source `name`, piece by piece.
@@ -261,36 +311,14 @@ class Draft:
         }
 
     async def _assets(self) -> tuple[dict[str, Asset], list[Examined]]:
-        """The asset of each source, and those that are new."""
-        assets = {name: source.asset for name, source in self.sources.items() if source.asset}
+        """The asset of each source that is here, and those that are new."""
+        here = {name: source for name, source in self.sources.items() if not source.url}
+        assets = {name: source.asset for name, source in here.items() if source.asset}
         new: list[Examined] = []
-        for name, source in self.sources.items():
+        for name, source in here.items():
             if source.asset is None:
-                kind = name if name in (*PROBED_KINDS, "image", "subtitles") else "file"
                 sha256 = source.writer.sha256 if source.writer else None
-                file = Incoming(str(uuid.uuid4()), source.filename, source.key, kind, sha256)
-                new.append(await self._intake.examiner.examine(self.user_id, file))
+                new.append(await self._intake.examine(self.user_id, name, source.filename, source.key, sha256))
                 assets[name] = new[-1].asset
         await self._intake.require_quota(self.user_id, sum(e.asset.size for e in new if not e.shares))
-        return {name: assets[name] for name in self.sources}, new
-
-    def _check_steps(self, pipeline: Pipeline, infos: Mapping[str, MediaInfo]) -> None:
-        """Ask each step whether its params fit the files that it will get."""
-        problems: list[Problem] = []
-        for step in pipeline.steps:
-            spec = self._intake.plugins.specs[step.uses]
-            wired = {
-                name: infos[ref[7:]]
-                for name, refs in step.inputs.items()
-                for ref in refs[:1]
-                if ref.startswith("source.") and ref[7:] in infos
-            }
-            params = msgspec.convert(step.with_, spec.params, strict=False)
-            try:
-                found = self._intake.plugins.step(step.uses).check(params, wired)
-            except InvalidInput as error:
-                found = error.problems or [Problem("", error.message)]
-            found = [*found, *model_problems(spec.params, step.with_, self._intake.models)]
-            problems += [Problem(f"{step.id}.{p.field}".rstrip("."), p.message, p.code) for p in found]
-        if problems:
-            raise InvalidInput(str(problems[0]), problems=problems)
+        return {name: assets[name] for name in here}, new

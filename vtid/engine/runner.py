@@ -22,13 +22,15 @@ from vtid.domain.pipeline import Step, holds
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Control, HandBack, Reason
 from vtid.engine.delivery import Delivery, destinations
+from vtid.engine.fetching import Fetcher
 from vtid.engine.layout import Workspaces
 from vtid.engine.links import Pace
 from vtid.engine.retry import Policy
 from vtid.engine.stepper import Stepper
 from vtid.engine.steps import Outcome
+from vtid.engine.telling import log_end, summary
 from vtid.engine.wire import Done, Failed, Later, Suspend
-from vtid.errors import Cancelled, NotFound, StepCrashed, StepFailed, Unavailable, VtidError
+from vtid.errors import Cancelled, NotFound, RetryLater, StepCrashed, StepFailed, Unavailable, VtidError
 
 log = structlog.get_logger("vtid.job")
 PARALLEL_STEPS = 4
@@ -46,6 +48,7 @@ class Runner:
         stepper: runs one step.
         workspaces: scratch folders.
         policy: the operator's numbers.
+        fetcher: brings files that jobs have only the URLs of.
         clock: seconds since the epoch.
     """
 
@@ -57,6 +60,7 @@ class Runner:
         stepper: Stepper,
         workspaces: Workspaces,
         policy: Policy,
+        fetcher: Fetcher,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.work = work
@@ -65,6 +69,7 @@ class Runner:
         self.stepper = stepper
         self.workspaces = workspaces
         self.policy = policy
+        self.fetcher = fetcher
         self.clock = clock
         self._lock = threading.Lock()
         self._active: dict[str, Control] = {}
@@ -149,18 +154,25 @@ class _Turn:
         self.unsaved: dict[str, StepRun] = {}
         self.news: str | None = None
         """What to tell when the job is suspended; None when it waits for the same thing as before."""
+        self.claim = claim
         self.assets = claim.assets
 
     # --- the graph
 
     def run(self) -> None:
+        try:
+            self.assets = self.runner.fetcher.bring(self.claim, self.control, self.pace)
+        except RetryLater as busy:
+            wake_at, percent = self.runner.clock() + busy.after, self.percent()
+            told = self.work.suspend(self.job.id, wake_at, (), job_progress=percent, message=busy.message)
+            return self.bridge.run(told)
         if gone := self.job.inputs.keys() - self.assets.keys():
             raise NotFound(f"The file {', '.join(sorted(gone))} of this job was deleted.")
         while (ready := self.ready()) and len(ready) == 1 and self.next_wake() is None:
             self.step(ready[0])  # a chain needs no threads
         if ready:
             self.run_side_by_side()
-        self.conclude()
+        return self.conclude()
 
     def run_side_by_side(self) -> None:
         futures: dict[Future[None], Step] = {}
@@ -218,17 +230,10 @@ class _Turn:
         results = self.runner.delivery.deliver(self.job, self.made)
         metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs} | destinations(results)
         used = pricing.cost(results, self.made, self.policy.credits_per_second)
-        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, self.summary(), used))
+        words = summary(self.job, self.runs.values())
+        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, words, used))
         self.say(JobStatus.COMPLETED)
         self.runner.workspaces.remove(self.job.id)
-
-    def summary(self) -> str:
-        """The last words of a job: its last step's own summary where it gives one."""
-        for run in sorted(self.runs.values(), key=lambda r: -r.position):
-            for value in run.outputs.values():
-                if isinstance(value, dict) and isinstance(value.get("summary"), str):
-                    return str(value["summary"])
-        return f"{self.job.pipeline.title} completed"
 
     # --- one step
 
@@ -373,22 +378,7 @@ class _Turn:
         self.runner.workspaces.remove(self.job.id)
 
     def say(self, status: JobStatus, **more: object) -> None:
-        """One rich line for a job that ended."""
-        now = self.runner.clock()
-        times = {r.step_id: (r.started_at, r.ended_at) for r in self.runs.values()}
-        log.info(
-            f"job {status.value}",
-            job_id=self.job.id,
-            user_id=self.job.user_id,
-            pipeline=self.job.pipeline.name,
-            filename=self.job.original_filename,
-            input_bytes=sum(a.size for a in self.assets.values()),
-            duration_seconds=round(now - self.job.created_at, 3),
-            waited_seconds=round((self.job.started_at or now) - self.job.created_at, 3),
-            step_seconds={step: round(end - start, 3) for step, (start, end) in times.items() if start and end},
-            attempts={r.step_id: r.attempt for r in self.runs.values() if r.attempt > 1},
-            **more,
-        )
+        log_end(self.job, self.runs.values(), self.assets, self.runner.clock(), status, **more)
 
 
 class _FailedError(VtidError):

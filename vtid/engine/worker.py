@@ -16,6 +16,7 @@ import structlog
 from vtid.db import Jobs, Work
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
+from vtid.engine.courier import Courier
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.runner import Runner
 from vtid.errors import VtidError
@@ -64,6 +65,7 @@ class Worker:
         jobs: everybody's view of it.
         bridge: to both.
         housekeeping: done at the start and every hour.
+        courier: tells others what happened to jobs.
         slots: jobs at once.
         labels: what this worker can do.
         tick_s: how often cancels are looked for.
@@ -78,6 +80,7 @@ class Worker:
         jobs: Jobs,
         bridge: Bridge,
         housekeeping: Housekeeping,
+        courier: Courier,
         *,
         slots: int,
         labels: Sequence[str],
@@ -90,6 +93,7 @@ class Worker:
         self._jobs = jobs
         self._bridge = bridge
         self._housekeeping = housekeeping
+        self._courier = courier
         self._slots = slots
         self._labels = list(labels)
         self._tick_s = tick_s
@@ -102,8 +106,9 @@ class Worker:
         """Show up, then begin to take jobs."""
         self._renew()  # a worker that cannot reach its database does not start
         self._quietly(self._reconcile)  # before sweeping: what dead workers held is nobody's then
-        self._quietly(self._housekeeping.sweep)
+        self._quietly(self._sweep)
         self._heart.start()
+        self._courier.start()
         self._listening.start()
         log.info("worker started", worker=self._work.worker_id, slots=self._slots)
 
@@ -120,6 +125,7 @@ class Worker:
         deadline = time.monotonic() + KILL_S
         while self._runner.active and time.monotonic() < deadline:
             time.sleep(0.02)
+        self._courier.stop()  # after the jobs: what is to be told of their ends is a row, and waits for the next worker
         self._heart.join(KILL_S)
         self._quietly(lambda: self._bridge.run(self._work.retire()))
         log.info("worker stopped", worker=self._work.worker_id)
@@ -140,7 +146,7 @@ class Worker:
                 self._quietly(self._reconcile)
             if now - swept > SWEEP_S:
                 swept = now
-                self._quietly(self._housekeeping.sweep)
+                self._quietly(self._sweep)
             if self._stopped.is_set():
                 time.sleep(self._tick_s)
 
@@ -152,6 +158,10 @@ class Worker:
             log.warning("the database did not answer", reason=error.message)
         except Exception:  # a worker without its heart would lose every job that it has
             log.exception("bug in the heart of a worker")
+
+    def _sweep(self) -> None:
+        self._housekeeping.sweep()
+        self._courier.sweep()
 
     def _look_for_cancels(self) -> None:
         active = self._runner.active

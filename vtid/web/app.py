@@ -38,16 +38,21 @@ from vtid.web.routes import (
     pages,
     pipelines,
     previews,
+    sockets,
     submit,
     tus,
+    webhooks,
 )
+from vtid.web.socket_io import SocketIO
 
 ROUTES = (
     submit,
     batch,
     credit,
     jobs,
+    sockets,
     previews,
+    webhooks,
     chunked,
     tus,
     direct,
@@ -120,7 +125,9 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
         debug=False,
     )
     secure = (core.config.server.public_url or "").startswith("https://")
-    web.asgi_handler = Outermost(web.asgi_handler, guard, metrics, SAFETY | HTTPS if secure else SAFETY)
+    live = SocketIO(core, feed, guard, gate)
+    feed.when_closed(live.close)
+    web.asgi_handler = Outermost(live.beside(web.asgi_handler), guard, metrics, SAFETY | HTTPS if secure else SAFETY)
     return web
 
 

@@ -45,6 +45,9 @@ OPEN_ROUTES: Mapping[str, str | None] = {
     "/health/queue": "internal",
     "/health/redis": "internal",
     "/health/storage": "internal",
+    "/ws/jobs/{job_id}": "websocket",  # says in a message of its own why somebody may not come in
+    "/ws/compositions/{composition_id}": "websocket",
+    "/api/v1/ws/compositions/{composition_id}": "websocket",
     "/files/{key}": None,  # the link is the proof; a player asks for many ranges
 }
 """Routes for anybody, and the limit on their address. A WebSocket that wants to say itself who may not come in stands

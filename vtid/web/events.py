@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -41,6 +41,8 @@ class EventFeed:
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._seen: dict[str, int] = {}
         self._someone = asyncio.Event()
+        self._ends: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self.closed = False
 
     @property
@@ -48,8 +50,14 @@ class EventFeed:
         """How many streams are open."""
         return sum(len(bells) for bells in self._watchers.values())
 
+    def when_closed(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have something done when the streams end."""
+        self._ends.append(act)
+
     def close(self) -> None:
         """End every stream: the daemon stops."""
+        if not self.closed:
+            self._ending = {asyncio.ensure_future(act()) for act in self._ends}
         self.closed = True
         for bells in self._watchers.values():
             for bell in bells:
@@ -105,7 +113,9 @@ class EventFeed:
                 for bell in self._watchers[job_id]:
                     bell.set()
 
-    async def follow(self, job_id: str, after: int) -> AsyncGenerator[Event | None, None]:
+    async def follow(
+        self, job_id: str, after: int, heartbeat_s: float | None = None
+    ) -> AsyncGenerator[Event | None, None]:
         """A job's events after a sequence number, until the job has ended; None is a heartbeat.
 
         Where the database fails or the job is deleted, this ends as if the line had broken: the client comes back
@@ -124,7 +134,7 @@ class EventFeed:
                 if job.status.ended and job.event_seq <= after:
                     return
                 try:
-                    await asyncio.wait_for(bell.wait(), self._heartbeat_s)
+                    await asyncio.wait_for(bell.wait(), min(self._heartbeat_s, heartbeat_s or self._heartbeat_s))
                 except TimeoutError:
                     yield None
 

@@ -43,7 +43,7 @@ class Guard:
         """Why this request is not served, or None when it is.
 
         Args:
-            method: of HTTP.
+            method: of HTTP; `WEBSOCKET` for a handshake, which browsers let any page begin.
             headers: names in lower case.
         """
         host = headers.get("host", "").lower()
@@ -56,8 +56,7 @@ class Guard:
         if origin is None:  # no browser, or an old one
             foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         else:
-            # Compared as text: what a stranger sends as an origin need not be a URL.
-            foreign = origin.lower().partition("://")[2] != host and origin.lower() not in self._origins
+            foreign = not self.allows_origin(origin, host)
         return (
             "Pages of other sites may not use this daemon; server.cors_origins lists those that may."
             if foreign
@@ -71,6 +70,12 @@ class Guard:
             return headers.get("sec-fetch-site") == "same-origin"
         host = headers.get("host", "").lower()
         return origin.lower() in (f"http://{host}", f"https://{host}", self._public)
+
+    def allows_origin(self, origin: str | None, host: str) -> bool:
+        """Whether a page of this origin may use the daemon under this name."""
+        # Compared as text: what a stranger sends as an origin need not be a URL.
+        given = (origin or "").lower()
+        return given.partition("://")[2] == host.lower() or given in self._origins
 
 
 def _is_address(name: str) -> bool:

@@ -156,24 +156,29 @@ def _choices(type_: Any) -> Iterator[str]:
 
 def job_id(text: str) -> str:
     """The id of a job in the form in which it is stored. Raises `NotFound` where no job can have it."""
-    return _id(text, "job")
+    return one_id(text, "job")
 
 
 def asset_id(text: str) -> str:
     """The same of a file that came in."""
-    return _id(text, "asset")
+    return one_id(text, "asset")
 
 
 def upload_id(text: str) -> str:
     """The same of an upload."""
-    return _id(text, "upload")
+    return one_id(text, "upload")
 
 
-def _id(text: str, what: str) -> str:
+def one_id(text: str, noun: str) -> str:
+    """An id in a path, in the form in which it is stored.
+
+    Raises:
+        NotFound: no such thing can have it.
+    """
     try:
         return str(UUID(text))
     except ValueError:
-        raise NotFound(f"There is no {what} {text}.") from None
+        raise NotFound(f"There is no {noun} {text}.") from None
 
 
 def plain_id(text: str) -> str:

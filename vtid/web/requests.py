@@ -11,7 +11,7 @@ import structlog
 from litestar import Request
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 
 from vtid.web.errors import bug, respond
 from vtid.web.guard import Guard
@@ -54,6 +54,9 @@ class Outermost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await self._open(scope, receive, send)
+            return
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
@@ -67,6 +70,23 @@ class Outermost:
                 await self._serve(scope, receive, answer, headers)
             finally:
                 self._tell(scope, answer)
+
+    async def _open(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket, unless it comes from where it may not come from."""
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        refusal = self._guard.refusal("WEBSOCKET", headers)
+        begun = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex):
+            log.info("websocket" if refusal is None else "websocket refused", path=scope["path"])
+            if refusal is not None:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal})  # before it is open: a 403
+                return
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                seconds = round(time.perf_counter() - begun, 3)
+                log.info("websocket closed", path=scope["path"], duration_seconds=seconds)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, answer: _Answer, headers: dict[str, str]) -> None:
         request: Request[Any, Any, Any] = Request(scope)

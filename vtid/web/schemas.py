@@ -139,17 +139,28 @@ class PreviewView(Struct):
 
 AssetId = Annotated[str | None, Meta(description="A file that came in before, in place of `file`.")]
 MaskAssetId = Annotated[str | None, Meta(description="The same in place of `mask`.")]
+CallbackUrl = Annotated[
+    Annotated[str, Meta(max_length=4096)] | None,
+    Meta(description="Told, signed, when the job has ended: see `/api/v1/webhooks`."),
+]
 
 
 class SubmitJson(Struct, forbid_unknown_fields=True):
-    """A job on a file that came in before, or lies in a bucket."""
+    """A job on a file that came in before, or lies in a bucket, or that vtid is to fetch."""
 
     pipeline: Annotated[str, Meta(min_length=1, max_length=100)]
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
-    video_url: Annotated[str | None, Meta(description="`s3://BUCKET/KEY` of a bucket in storage.buckets.")] = None
+    video_url: Annotated[
+        str | None,
+        Meta(
+            description="http(s), on the public internet; fetched as the job's first work. "
+            "Or `s3://BUCKET/KEY` of a bucket in storage.buckets."
+        ),
+    ] = None
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     display_name: Annotated[str, Meta(max_length=200)] | None = None
+    callback_url: CallbackUrl = None
 
 
 class SubmitFields(Struct, forbid_unknown_fields=True):
@@ -160,6 +171,7 @@ class SubmitFields(Struct, forbid_unknown_fields=True):
     display_name: Annotated[str, Meta(max_length=200)] | None = None
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
+    callback_url: CallbackUrl = None
 
 
 class PlainFields(Struct, forbid_unknown_fields=True):
@@ -169,6 +181,7 @@ class PlainFields(Struct, forbid_unknown_fields=True):
     display_name: Annotated[str, Meta(max_length=200)] | None = None
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
+    callback_url: CallbackUrl = None
 
 
 class PreviewFields(PlainFields, forbid_unknown_fields=True):

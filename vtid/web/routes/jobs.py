@@ -75,7 +75,8 @@ async def list_jobs(core: Core, request: AnyRequest, user_id: User) -> JobList:
 @get(f"{ROOT}/{{job_id:str}}", tags=TAGS, summary="One job", responses=_job(404, 503))
 async def get_job(core: Core, request: AnyRequest, user_id: User, job_id: FromPath[str]) -> JobView:
     """How a job stands, and where its result is."""
-    return await view(core, request, await core.jobs.get(reading.job_id(job_id), user_id))
+    job, runs = await core.jobs.with_runs(reading.job_id(job_id), user_id)
+    return job_view(job, runs, result_url(core, request, job))
 
 
 @get(

@@ -88,7 +88,7 @@ async def submit_preview(
             wish = await _from_json(core, request, draft)
         else:
             given, form = await read_form(core, request, draft, PreviewFields, PIPELINE)
-            params = msgspec.json.decode(given.params, type=dict[str, Any])
+            params = msgspec.json.decode(given.params or "{}", type=dict[str, Any])
             wish = _wish(given.at_s, params, given.display_name, digest(request, form.digest))
         job, headers = await taken_in(core, draft, wish, idempotency_key)
         headers |= {"Location": f"{ROOT}/{job.id}"}

@@ -13,6 +13,7 @@ from vtid.app import App
 from vtid.domain.job import Job
 from vtid.engine.intake import Draft
 from vtid.errors import Conflict, InvalidInput, NotFound, Problem
+from vtid.net import check_url
 from vtid.storage.hashing import HashingWriter
 from vtid.web import openapi, reading
 from vtid.web.given import Core, User
@@ -62,7 +63,10 @@ class Wish(Struct, frozen=True):
 async def submit(
     core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
-    """Make a job of an uploaded video (multipart), of one that came in before, or of one in a bucket (JSON)."""
+    """Make a job of an uploaded video (multipart), of one that came in before, or of one elsewhere (JSON).
+
+    A `video_url` is fetched as the job's first work: what is wrong with it, the job says then.
+    """
     async with core.intake.draft(user_id) as draft:
         if is_json(request):
             wish = await _from_json(core, request, draft)
@@ -123,7 +127,7 @@ async def from_form(core: App, request: AnyRequest, draft: Draft, pipeline: str 
         InvalidInput: with every complaint.
     """
     given, form = await read_form(core, request, draft, PlainFields if pipeline else SubmitFields, pipeline)
-    params = msgspec.json.decode(given.params, type=dict[str, Any])
+    params = msgspec.json.decode(given.params or "{}", type=dict[str, Any])
     return Wish(pipeline or form.fields["pipeline"], params, given.display_name or None, digest(request, form.digest))
 
 
@@ -137,6 +141,7 @@ async def read_form(
     problems = [*form.problems, *_missing(form)]
     given = reading.convert(form.fields, fields, problems, strict=False)
     reading.parse_object(form.fields.get("params") or "{}", "params", problems)
+    _call_back(draft, form.fields.get("callback_url"), problems)
     check_pipeline(core, pipeline or form.fields.get("pipeline", ""), problems)
     assert given is not None
     await use_assets(core, draft, given.asset_id, given.mask_asset_id)
@@ -172,24 +177,40 @@ async def use_assets(core: App, draft: Draft, video: str | None, mask: str | Non
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
-    """The same from a JSON body that names a file which came in before."""
+    """The same from a JSON body that names a file which came in before, or says where one is."""
     raw, problems = await reading.json_object(request), list[Problem]()
     given = reading.convert(raw, SubmitJson, problems)
     url = raw.get("video_url")
-    if url is not None and not str(url).startswith("s3://"):
-        message = "fetching from a URL is not built yet; upload the file as multipart/form-data"
-        problems.append(Problem("video_url", message, "not_supported"))
-    elif url is None and raw.get("asset_id") is None:
-        problems.append(Problem("asset_id", "is missing: which file?", "missing"))
-    elif url is not None and raw.get("asset_id") is not None:
-        problems.append(Problem("video_url", "names a file, and asset_id another; send one of them", "ambiguous"))
+    in_bucket = isinstance(url, str) and url.startswith("s3://")
+    if (raw.get("asset_id") is None) == (url is None):
+        problems.append(Problem("asset_id", "give either asset_id or video_url: which file?", "missing"))
+    elif isinstance(url, str) and not in_bucket:
+        _use_url(core, draft, url, problems)
+    _call_back(draft, raw.get("callback_url"), problems)
     check_pipeline(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
     await use_assets(core, draft, given.asset_id, given.mask_asset_id)
-    if given.video_url is not None:
-        await draft.use_bucket("video", given.video_url)
+    if in_bucket:
+        await draft.use_bucket("video", str(url))
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return Wish(given.pipeline, given.params, given.display_name, digest(request, content))
+
+
+def _use_url(core: App, draft: Draft, url: str, problems: list[Problem]) -> None:
+    """Have the job fetch its video. What only the other side can tell becomes the job's error."""
+    try:
+        draft.use_url("video", str(check_url(url, "video_url", core.outbound.reach)))
+    except InvalidInput as error:
+        problems += error.problems
+
+
+def _call_back(draft: Draft, url: object, problems: list[Problem]) -> None:
+    """Have a URL told of the job's end, where one was given."""
+    try:
+        if url and isinstance(url, str):
+            draft.call_back(url)
+    except InvalidInput as error:
+        problems += error.problems
 
 
 def check_pipeline(core: App, pipeline: str, problems: list[Problem]) -> None:
