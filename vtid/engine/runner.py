@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from vtid.accounts import pricing
 from vtid.db import Claim, LeaseLost, Work
 from vtid.domain.artifact import Artifact
 from vtid.domain.job import Failure, JobStatus, StepRun, StepStatus
@@ -218,8 +217,7 @@ class _Turn:
             return
         results = deliver(self.job, self.made, self.runner.storage)
         metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs}
-        used = pricing.cost(results, self.made, self.policy.credits_per_second)
-        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, self.summary(), used))
+        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, self.summary()))
         self.say(JobStatus.COMPLETED)
         self.runner.workspaces.remove(self.job.id)
 
@@ -376,7 +374,8 @@ class _Turn:
     def say(self, status: JobStatus, **more: object) -> None:
         """One rich line for a job that ended."""
         now = self.runner.clock()
-        times = {r.step_id: (r.started_at, r.ended_at) for r in self.runs.values()}
+        ended = [r for r in self.runs.values() if r.ended_at and r.started_at]
+        seconds = {r.step_id: round((r.ended_at or 0) - (r.started_at or 0), 3) for r in ended}
         log.info(
             f"job {status.value}",
             job_id=self.job.id,
@@ -386,7 +385,7 @@ class _Turn:
             input_bytes=sum(a.size for a in self.assets.values()),
             duration_seconds=round(now - self.job.created_at, 3),
             waited_seconds=round((self.job.started_at or now) - self.job.created_at, 3),
-            step_seconds={step: round(end - start, 3) for step, (start, end) in times.items() if start and end},
+            step_seconds=seconds,
             attempts={r.step_id: r.attempt for r in self.runs.values() if r.attempt > 1},
             **more,
         )
