@@ -142,7 +142,6 @@ class App:
             config.limits.progress_per_second,
             config.workers.max_lost,
             frozenset(config.workers.labels),
-            config.credits.per_second,
         )
         stepper = Stepper(
             work,
@@ -185,8 +184,14 @@ class App:
     def work(self) -> Work:
         """A fresh worker's view of the database."""
         worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        lease_s = self.config.workers.lease_seconds
-        return Work(self.database, worker_id, lease_s, at_once=lambda tier: self.config.tier(tier).concurrent_jobs)
+        lease_s, per_second = self.config.workers.lease_seconds, self.config.credits.per_second
+        return Work(
+            self.database,
+            worker_id,
+            lease_s,
+            at_once=lambda tier: self.config.tier(tier).concurrent_jobs,
+            credits_per_second=per_second,
+        )
 
     def worker(self, bridge: Bridge) -> Worker:
         """A worker on the queue."""

@@ -14,7 +14,9 @@ import pytest
 from tests.db.test_database import Db, postgres_database
 from vtid.db import Kind, Ledger, NewJob, Tokens, UserFilter, Users, Work, migrate
 from vtid.domain.account import ApiKey, Role, Scope, User
-from vtid.domain.job import Failure, Job, JobStatus
+from vtid.domain.artifact import Artifact
+from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
+from vtid.domain.media import MediaInfo, VideoStream
 from vtid.domain.pipeline import Pipeline, Step
 from vtid.engine.bridge import Bridge
 from vtid.errors import Conflict, InsufficientCredits, NotFound
@@ -53,6 +55,10 @@ class Bank(Db):
         )
         return self.jobs.add(NewJob(job))
 
+    def work(self, name: str = "w1") -> Work:
+        """A worker of a daemon where a second is a credit."""
+        return Work(self.database, name, 30, self.clock, credits_per_second=1.0)
+
     def balance(self, user_id: str = "ada") -> int:
         """The balance, having looked that the ledger adds up to it."""
         rows = list(self.run(self.ledger.movements(user_id, limit=10_000)))[::-1]
@@ -66,6 +72,17 @@ class Bank(Db):
 
     def kinds(self, user_id: str = "ada") -> list[tuple[str, int]]:
         return [(m.kind, m.amount) for m in list(self.run(self.ledger.movements(user_id)))[::-1]]
+
+
+async def delivered(work: Work, job_id: str, seconds: float) -> None:
+    """End a job with a video of that length, and with a report beside it."""
+    picture = VideoStream(0, "h264", 64, 36, "yuv420p", 8, "1/25")
+    info = MediaInfo("mp4", 1, seconds, video=(picture,))
+    film = Artifact(job_id, "a", "video", "video", "f.mp4", 1, "k", 0.0, info)
+    run = StepRun(step_id="a", position=0, status=StepStatus.COMPLETED)
+    await work.complete_run(job_id, run, [film], job_progress=99)
+    report = Result("a", "report", "k", "r.json", "file", 1)
+    await work.complete(job_id, [report, Result("a", "video", "k", "f.mp4", "video", 1)], {}, "Done")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -87,7 +104,7 @@ def test_a_job_holds_credits_back_and_is_charged_what_it_cost(bank: Bank) -> Non
     job_id, work = bank.job(cost=30), bank.work()
     assert bank.balance() == 70
     bank.run(work.claim(job_id))
-    bank.run(work.complete(job_id, [], {}, "Done", used=28))
+    bank.run(delivered(work, job_id, 28))
     job = bank.run(bank.jobs.get(job_id))
     assert (job.estimated_credits, job.actual_credits_used) == (30, 28)
     assert bank.balance() == 72
@@ -96,11 +113,21 @@ def test_a_job_holds_credits_back_and_is_charged_what_it_cost(bank: Bank) -> Non
     assert (spending.used, spending.reserved) == (28, 0)
 
 
+@pytest.mark.parametrize(("seconds", "charged"), [(0.0, 0), (0.2, 1), (29.6, 30), (30.4, 30), (3600.0, 3600)])
+def test_a_second_is_a_credit(bank: Bank, seconds: float, charged: int) -> None:
+    bank.user(opening=5000)
+    job_id, work = bank.job(cost=1), bank.work()
+    bank.run(work.claim(job_id))
+    bank.run(delivered(work, job_id, seconds))
+    assert bank.run(bank.jobs.get(job_id)).actual_credits_used == charged
+    assert bank.balance() == 5000 - charged
+
+
 def test_what_costs_more_than_was_held_back_never_overdraws(bank: Bank) -> None:
     bank.user(opening=40)
     job_id, work = bank.job(cost=30), bank.work()
     bank.run(work.claim(job_id))
-    bank.run(work.complete(job_id, [], {}, "Done", used=90))
+    bank.run(delivered(work, job_id, 90))
     assert bank.balance() == 0
     assert bank.run(bank.jobs.get(job_id)).actual_credits_used == 40
 
@@ -137,7 +164,7 @@ def test_a_worker_that_lost_its_lease_moves_no_credits(bank: Bank) -> None:
     bank.clock.now += 31
     bank.run(second.claim(job_id))
     with pytest.raises(LeaseLost):
-        bank.run(first.complete(job_id, [], {}, "Done", used=30))
+        bank.run(delivered(first, job_id, 30))
     assert bank.balance() == 70
     bank.run(second.fail(job_id, Failure("x", "no"), 5))
     assert bank.balance() == 100
@@ -180,7 +207,7 @@ def test_endings_and_submits_at_once_keep_the_ledger_whole(bank: Bank) -> None:
 
     async def end(work: Work, job_id: str) -> None:
         assert await work.claim(job_id) is not None
-        await work.complete(job_id, [], {}, "Done", used=9)
+        await delivered(work, job_id, 9)
 
     async def all_at_once() -> list[Any]:
         ends = [end(work, job_id) for work, job_id in zip(works, ids, strict=True)]
@@ -194,7 +221,7 @@ def test_who_is_not_metered_moves_nothing(bank: Bank) -> None:
     bank.user()
     job_id, work = bank.job(cost=30, metered=False), bank.work()
     bank.run(work.claim(job_id))
-    bank.run(work.complete(job_id, [], {}, "Done", used=28))
+    bank.run(delivered(work, job_id, 28))
     job = bank.run(bank.jobs.get(job_id))
     assert (job.estimated_credits, job.actual_credits_used) == (30, 28), "told, not charged"
     assert bank.kinds() == []
@@ -515,6 +542,6 @@ def test_jobs_of_before_there_were_accounts_belong_to_the_first_admin(tmp_path: 
     assert (job.original_filename, job.metered, job.estimated_credits) == ("old.mp4", False, None)
     work = app.work()
     assert bridge.run(work.claim("j")) is not None
-    bridge.run(work.complete("j", [], {}, "Done", used=3))
+    bridge.run(delivered(work, "j", 3))
     assert bridge.run(app.accounts.ledger.movements(who.user_id)) == []
     bridge.run(app.close())

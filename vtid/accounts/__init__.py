@@ -2,7 +2,8 @@
 
 `Accounts` is what the doors talk to: the web, the command line. Passwords and tokens have a module each, the only ones
 that import their libraries; `first_start` makes the first admin and the key of this machine; `pricing` turns video into
-credits. The rows are `vtid.db`'s.
+credits. The rows are `vtid.db`'s. The libraries are imported when somebody first logs in or shows a token: workers,
+whose start is waited for, never need them.
 """
 
 from vtid.accounts.accounts import Accounts, TokenPair

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 AT_ONCE = 2
 """A hash takes 64 MiB and a core for a while: more of them at once would only be a way to bring the daemon down."""
@@ -16,9 +18,14 @@ class Passwords:
     """Hashes and compares passwords, in threads."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._nobodys: str | None = None
+
+    @cached_property
+    def _hasher(self) -> PasswordHasher:
+        from argon2 import PasswordHasher  # noqa: PLC0415 - see the package
+
+        return PasswordHasher()
 
     async def hash(self, password: str) -> str:
         """What is stored."""
@@ -41,6 +48,8 @@ class Passwords:
         return self._hasher.check_needs_rehash(stored)
 
     def _compare(self, stored: str, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
+
         try:
             return self._hasher.verify(stored, password)
         except (VerificationError, InvalidHashError):

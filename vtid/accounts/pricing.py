@@ -1,12 +1,11 @@
-"""What a job costs: a credit is a second of output video, unless the configuration says otherwise."""
+"""What a job will probably cost: a credit is a second of output video, unless the configuration says otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from vtid.domain.account import credits_for
-from vtid.domain.artifact import Artifact, Video
-from vtid.domain.job import Result
+from vtid.domain.artifact import Video
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline
 from vtid.domain.step import StepSpec
@@ -39,18 +38,3 @@ def gives_video(pipeline: Pipeline, specs: Mapping[str, StepSpec]) -> bool:
             if port is not None and port.kind == Video.kind:
                 return True
     return False
-
-
-def cost(results: Sequence[Result], made: Mapping[str, Artifact], per_second: float) -> int:
-    """Credits that a job did cost, by the first video that it delivered.
-
-    Args:
-        results: what it delivered.
-        made: `step.output` to file.
-        per_second: of output.
-    """
-    for result in results:
-        artifact = made.get(f"{result.step_id}.{result.output}")
-        if result.kind == Video.kind and artifact and artifact.info:
-            return credits_for(artifact.info.duration_s, per_second)
-    return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 
 def derived(secret: bytes, purpose: str) -> bytes:
@@ -24,7 +27,12 @@ class Seal:
 
     def __init__(self, secret: bytes, purpose: str) -> None:
         self._key = derived(secret, purpose)
-        self._fernet = Fernet(base64.urlsafe_b64encode(self._key))
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet  # noqa: PLC0415 - see the package
+
+        return Fernet(base64.urlsafe_b64encode(self._key))
 
     def close(self, content: bytes) -> bytes:
         """What may be stored."""
@@ -32,6 +40,8 @@ class Seal:
 
     def open(self, sealed: bytes) -> bytes | None:
         """What was sealed; None where another secret sealed it, or somebody changed it."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415
+
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken:

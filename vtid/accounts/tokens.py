@@ -7,10 +7,10 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
+from types import ModuleType
 
-import jwt
 import msgspec
-from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import Struct
 
 from vtid.domain.account import EVERY_SCOPE, Scope, User
@@ -22,8 +22,15 @@ SHOWN = 12
 """Characters of a key that are kept, for people to know it by."""
 ALGORITHM = "HS256"
 
-# The configuration refuses a short secret where it matters, and says so in its own words.
-warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
+@cache
+def _jwt() -> ModuleType:
+    import jwt  # noqa: PLC0415 - see the package
+    from jwt.warnings import InsecureKeyLengthWarning  # noqa: PLC0415
+
+    # The configuration refuses a short secret where it matters, and says so in its own words.
+    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+    return jwt
 
 
 def new_key() -> str:
@@ -75,13 +82,14 @@ class AccessTokens:
         claims = {"user_id": user.id, "email": user.email, "tier": user.tier, "role": user.role.value}
         more = {} if scopes == EVERY_SCOPE else {"scopes": sorted(scopes)}
         times = {"iat": now, "exp": now + (ttl_s or self.ttl_s), "gen": user.generation}
-        return jwt.encode(claims | times | more, self._secret, algorithm=ALGORITHM)
+        return str(_jwt().encode(claims | times | more, self._secret, algorithm=ALGORITHM))
 
     def read(self, token: str) -> Claims:
         """What a token says. Raises `Unauthorized` unless it is one of ours and holds now."""
+        jwt = _jwt()
         try:
             # The time is looked at below, by the clock that signed.
-            options: jwt.types.Options = {"require": ["exp", "iat"], "verify_exp": False, "verify_iat": False}
+            options = {"require": ["exp", "iat"], "verify_exp": False, "verify_iat": False}
             raw = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options=options)
             claims = msgspec.convert(raw, Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError) as error:

@@ -21,7 +21,8 @@ from vtid.db.jobs import end
 from vtid.db.ledger import lock_user, reserve_more
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_job, to_run
 from vtid.db.tables import artifacts, assets, effects, fetches, jobs, step_runs, workers
-from vtid.domain.artifact import Artifact, Asset
+from vtid.domain.account import credits_for
+from vtid.domain.artifact import Artifact, Asset, Video
 from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
 from vtid.sdk import Recorded
 
@@ -66,6 +67,7 @@ class Work:
         lease_s: for how long a claim holds without renewal.
         clock: seconds since the epoch.
         at_once: how many jobs of a user of that tier run at once; 0 for any number.
+        credits_per_second: what a job costs, by the length of the video that it delivers.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class Work:
         lease_s: float = 30.0,
         clock: Callable[[], float] = time.time,
         at_once: Callable[[str], int] = lambda _tier: 0,
+        credits_per_second: float = 0.0,
     ) -> None:
         self._db = database
         self.worker_id = worker_id
         self.lease_s = lease_s
         self._clock = clock
         self._at_once = at_once
+        self._credits_per_second = credits_per_second
 
     def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
         return (jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value, jobs.c.id == job_id)
@@ -397,13 +401,22 @@ class Work:
             for run in runs:
                 await self._put_run(c, job_id, run)
 
-    async def complete(
-        self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str, used: int = 0
-    ) -> None:
-        """End a job well; it cost `used` credits."""
+    async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
+        """End a job well, and charge for it."""
         async with self._db.write(durable=True) as c:
             changes = {"results": builtins(results), "metadata": builtins(metadata), "error": None}
+            used = await self._cost(c, job_id, results)
             await self._end(c, job_id, JobStatus.COMPLETED, message, 100, used=used, **changes)
+
+    async def _cost(self, c: AsyncConnection, job_id: str, results: Sequence[Result]) -> int:
+        """Credits that a job did cost: by the first video that it delivered."""
+        first = next((r for r in results if r.kind == Video.kind), None)
+        if first is None:
+            return 0
+        its = (artifacts.c.step_id == first.step_id, artifacts.c.output == first.output)
+        row = (await c.execute(select(artifacts).where(artifacts.c.job_id == job_id, *its))).mappings().one_or_none()
+        info = to_artifact(row).info if row else None
+        return credits_for(info.duration_s, self._credits_per_second) if info else 0
 
     async def fail(self, job_id: str, failure: Failure, job_progress: int) -> None:
         """End a job badly."""

@@ -36,5 +36,3 @@ class Policy(Struct, frozen=True):
     """A step under which more workers died than this is given up."""
     labels: frozenset[str] = frozenset()
     """What this worker can do."""
-    credits_per_second: float = 0.0
-    """Of output video."""

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from vtid.accounts import pricing
 from vtid.db import Claim, LeaseLost, Work
 from vtid.domain.artifact import Artifact
 from vtid.domain.job import Failure, JobStatus, StepRun, StepStatus
@@ -229,9 +228,8 @@ class _Turn:
             return
         results = self.runner.delivery.deliver(self.job, self.made)
         metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs} | destinations(results)
-        used = pricing.cost(results, self.made, self.policy.credits_per_second)
         words = summary(self.job, self.runs.values())
-        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, words, used))
+        self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, words))
         self.say(JobStatus.COMPLETED)
         self.runner.workspaces.remove(self.job.id)
 
