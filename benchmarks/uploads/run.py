@@ -101,10 +101,8 @@ def cpu(process: psutil.Process) -> float:
 
 
 def report(times: dict[str, list[float]], busy: dict[str, list[float]], args: argparse.Namespace) -> None:
-    load = os.getloadavg()[0]
-    print(
-        f"{args.mb} MiB, {args.rounds} rounds, {os.cpu_count()} cores, load {load:.1f}; medians, the ways taking turns\n"
-    )
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"{args.mb} MiB, {args.rounds} rounds, {machine}; medians, the ways taking turns\n")
     print("| upload | MB/s | of the bare app | processor seconds per GiB |\n|---|---:|---:|---:|")
     medians = {title: statistics.median(found) for title, found in times.items()}
     first = next(iter(medians.values()))
