@@ -171,6 +171,26 @@ def test_a_dropped_upload_leaves_nothing(place: Site) -> None:
         problem(answer, 404)
 
 
+def test_a_chunk_that_a_power_cut_took_is_asked_for_again(site: Site, clip: Path) -> None:
+    """It was noted, and its bytes never reached the disk: the file is shorter than it was, or gone."""
+    data = another(clip)
+    upload = init(site, len(data), 8000)["upload_id"]
+    chunks = pieces(data, 8000)
+    for index, piece in enumerate(chunks):
+        send(site, upload, index, piece)
+    folder = site.files / "temp" / "chunks" / upload
+    first = next(p for p in folder.iterdir() if p.read_bytes() == chunks[0])
+    second = next(p for p in folder.iterdir() if p.read_bytes() == chunks[1])
+    first.write_bytes(b"")
+    second.unlink()
+    assert "not complete" in problem(site.http.post(f"{CHUNKED}/complete/{upload}"), 409)["detail"]
+    assert site.http.get(f"{CHUNKED}/{upload}").json()["missing"] == [0, 1]
+    for index in (0, 1):
+        send(site, upload, index, chunks[index])
+    asset = site.http.post(f"{CHUNKED}/complete/{upload}").json()
+    assert site.http.get(asset["url"]).content == data
+
+
 @pytest.mark.parametrize("upload", ["nope", "550e8400-e29b-41d4-a716-446655440000", "..%2f..", "%00"])
 def test_uploads_that_are_not_there(site: Site, upload: str) -> None:
     problem(site.http.get(f"{CHUNKED}/{upload}"), 404)

@@ -140,6 +140,12 @@ class Uploads:
             await c.execute(delete(upload_parts).where(mine))
             await c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
 
+    async def forget(self, upload_id: str, keys: Sequence[str]) -> None:
+        """Note that parts are not there after all."""
+        async with self._db.write() as c:
+            lost = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key.in_(keys))
+            await c.execute(delete(upload_parts).where(lost))
+
     async def _hold(self, c: AsyncConnection, upload_id: str) -> None:
         """Let nobody else change an upload until the transaction ends. Raises `NotFound`, `Conflict`."""
         query = select(uploads.c.finished).where(uploads.c.id == upload_id).with_for_update()

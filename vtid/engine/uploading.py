@@ -62,7 +62,8 @@ class PartWriter(HashingWriter):
         self.grows = grown is not None
         self.noted = False
         self._grown = grown
-        super().__init__(storage.writer(self.key), self.before.hash.copy())
+        # Most parts are joined and gone before the disk would see them; what a power cut takes is sent again.
+        super().__init__(storage.writer(self.key, durable=False), self.before.hash.copy())
 
     @property
     def size(self) -> int:
@@ -277,8 +278,26 @@ class Uploading:
         if at != upload.size:
             raise missing(at, upload)
         key = asset_key(upload.user_id, upload.id, upload.filename)
-        await asyncio.to_thread(self._storage.join, [(part.key, part.size) for part in parts], key)
+        try:
+            await asyncio.to_thread(self._storage.join, [(part.key, part.size) for part in parts], key)
+        except NotFound:
+            await self._forget_lost(upload, parts)
+            raise
         return key
+
+    async def _forget_lost(self, upload: Upload, parts: Sequence[UploadPart]) -> None:
+        """Of parts that were noted, a power cut took some: have them sent again. Raises `Conflict`."""
+
+        def is_whole(part: UploadPart) -> bool:
+            try:
+                return self._storage.stat(part.key).size >= part.size
+            except NotFound:
+                return False
+
+        lost = [part for part in parts if not await asyncio.to_thread(is_whole, part)]
+        await self._uploads.forget(upload.id, [part.key for part in lost])
+        if lost:
+            raise missing(sum(part.size for part in parts if part not in lost), upload)
 
     async def _whole_direct(self, upload: Upload) -> str:
         direct, key, remote_id = self._direct(), upload.key, upload.remote_id

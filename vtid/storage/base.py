@@ -68,8 +68,13 @@ class Growing(Protocol):
 class Storage(Protocol):
     """Keeps files."""
 
-    def writer(self, key: str) -> Writer:
-        """Store a stream of unknown length."""
+    def writer(self, key: str, *, durable: bool = True) -> Writer:
+        """Store a stream of unknown length.
+
+        Args:
+            key: of the file.
+            durable: on the disk before it appears; without, a power cut may take the end of it, a kill nothing.
+        """
 
     def growing(self, key: str) -> Growing | None:
         """Store a stream whose beginning may count before its end has come; None where that is not possible."""

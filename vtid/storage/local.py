@@ -50,9 +50,9 @@ class LocalStorage:
 
     # --- in
 
-    def writer(self, key: str) -> LocalWriter:
+    def writer(self, key: str, *, durable: bool = True) -> LocalWriter:
         """Store a stream of unknown length."""
-        return LocalWriter(self._staging / uuid.uuid4().hex, self._path(key), self.require_room)
+        return LocalWriter(self._staging / uuid.uuid4().hex, self._path(key), self.require_room, durable=durable)
 
     def growing(self, key: str) -> LocalGrowing:
         """Store a stream whose beginning may count before its end has come."""
@@ -103,6 +103,8 @@ class LocalStorage:
                 raise NotFound(f"The stored file {path.name} has fewer than {size} bytes.")
         whole = sum(size for _, size in sources)
         if len(paths) == 1 and paths[0][0].stat().st_size == whole:
+            with _disk_errors(), paths[0][0].open("rb") as only:
+                os.fsync(only.fileno())
             self.copy(sources[0][0], target)
             return whole
         self.require_room(whole)
@@ -221,8 +223,11 @@ class LocalStorage:
 class LocalWriter:
     """A file being stored: written to `staged`, renamed to `target` at the end."""
 
-    def __init__(self, staged: Path, target: Path, require_room: Callable[[int], None]) -> None:
+    def __init__(
+        self, staged: Path, target: Path, require_room: Callable[[int], None], *, durable: bool = True
+    ) -> None:
         self.size = 0
+        self._durable = durable
         self._staged = staged
         self._target = target
         self._require_room = require_room
@@ -249,7 +254,8 @@ class LocalWriter:
         """Publish, or remove what was written."""
         with self._file, _disk_errors(), _removed_on_error(self._staged):
             if kind is None:
-                os.fsync(self._file.fileno())
+                if self._durable:
+                    os.fsync(self._file.fileno())
                 _publish(self._staged, self._target)
         if kind is not None:
             self._staged.unlink(missing_ok=True)

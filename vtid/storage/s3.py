@@ -56,7 +56,7 @@ class S3Storage:
 
     # --- in
 
-    def writer(self, key: str) -> S3Writer:
+    def writer(self, key: str, *, durable: bool = True) -> S3Writer:
         """Store a stream of unknown length, in parts that grow with it."""
         return S3Writer(self.client, self.bucket, check_key(key))
 
