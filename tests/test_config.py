@@ -208,6 +208,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ('server.public_url = "example.org"', "server.public_url", "must begin with http:// or https://"),
         ('database.url = "mysql://h/d"', "database.url", "must begin with postgresql:// or sqlite:///"),
         ('queue.url = "amqp://h"', "queue.url", "must begin with redis://"),
+        ('net.allow = ["10.0.0.0/99", "nas.local"]', "net.allow", "is no host name"),
     ],
 )
 def test_what_a_problem_says(tmp_path: Path, text: str, field: str, message: str) -> None:

@@ -32,6 +32,7 @@ PIPELINES = {
     "copy": COPY,
     "slow": SLOW.format(ticks=5000) + COPY,
     "ticking": SLOW.format(ticks=100) + COPY,
+    "steady": SLOW.format(ticks=2000) + COPY,
     "fails": COPY + '[[step]]\nid = "fail"\nuses = "lab.fail"\n',
     "broken": '[[step]]\nid = "a"\nuses = "lab.nothing_like_it"\n',
     "not-ready": '[[step]]\nid = "a"\nuses = "keyless.work"\n',

@@ -264,7 +264,7 @@ def test_a_bug_is_told_in_plain_words(still: Site, clip: Path, monkeypatch: pyte
     async def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(still.core.jobs, "get", broken)
+    monkeypatch.setattr(still.core.jobs, "with_runs", broken)
     answer = still.http.get(f"{API}/{NOBODY}", headers={"X-Request-ID": "my-id"})
     body = problem(answer, 500, "internal")
     assert "secret detail" not in answer.text

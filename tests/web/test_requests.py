@@ -165,7 +165,7 @@ def test_a_bug_is_logged_under_its_request(still: Site, log: io.StringIO, monkey
     async def broken(*_: object) -> None:
         raise RuntimeError("the very reason")
 
-    monkeypatch.setattr(still.core.jobs, "get", broken)
+    monkeypatch.setattr(still.core.jobs, "with_runs", broken)
     still.http.get(f"{API}/{NOBODY}", headers={"X-Request-ID": "mine"})
     bug = wait_until(lambda: [line for line in lines(log) if line["level"] == "error"])[0]
     assert bug["request_id"] == "mine"

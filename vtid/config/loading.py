@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
@@ -267,6 +268,18 @@ def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.queue.url and not re.match(r"(rediss?|sqlite)://", config.queue.url):
         yield "queue.url", "must begin with redis://, rediss:// or sqlite:///"
     yield from _broken_storage(config.storage)
+    for entry in filter(_no_address, config.net.allow):
+        yield "net.allow", f'"{entry}" is no host name, address or network'
+
+
+def _no_address(entry: str) -> bool:
+    """Whether something that only an address or a network could be is neither; `vtid.net` takes the rest for names."""
+    text = entry.strip().strip("[]")
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return "/" in text or ":" in text or not text.strip(".")
+    return False
 
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
