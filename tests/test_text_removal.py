@@ -223,6 +223,9 @@ BOX = {"x": 100, "y": 50, "width": 200, "height": 100}
             "past the end",
         ),
         ({"regions": [{"type": "erase", "coordinates": BOX}]}, "regions[0].type", "erase"),
+        ({"policy": "everything"}, "policy", "one of: all, regions, static, subtitles"),
+        ({"regions": [{"type": "erase", "coordinates": BOX}]}, "regions[0].type", "one of: erasure, protection, text"),
+        ({"regions": [{"type": "erasure", "coordinates": BOX | {"width": 0.2}}]}, "regions[0]", "less than one"),
         ({"region": []}, "region", 'did you mean "regions"'),
         ({"detector": "magic"}, "detector", "magic"),
     ],
@@ -333,7 +336,7 @@ def test_a_mask_that_is_no_picture_fails_in_words(local: LocalRun, tmp_path: Pat
     job = local.finish(local.submit(source, "remove-text", {}, {"mask": mask}).id)
     assert job.status == "failed"
     assert job.error is not None
-    assert "mask.png is not a media file" in job.error.message
+    assert "The mask mask.png is neither a picture nor a video" in job.error.message
 
 
 def test_a_preview_tells_what_is_there_and_shows_the_picture_without_it(local: LocalRun, tmp_path: Path) -> None:

@@ -138,6 +138,21 @@ class LocalRun:
         """Every file that its steps made."""
         return self.bridge.run(self.app.jobs.artifacts(job_id))
 
+    def require_ending(self, pipeline: str, target: Path) -> None:
+        """Refuse, before any work, a name that promises a container in which no video can be written.
+
+        Raises:
+            InvalidInput: the pipeline's first result is a video, and the ending will not do.
+        """
+        from vtid.media import writable_ending  # noqa: PLC0415 - heavy
+
+        found = self.app.pipelines.get(pipeline)
+        step, _, output = found.deliver[0].references[0].partition(".") if found.deliver else ("", "", "")
+        uses = next((self.app.plugins.specs[one.uses] for one in found.steps if one.id == step), None)
+        port = uses.output(output) if uses else None
+        if port and port.kind == "video" and writable_ending(target) != target.suffix.lower():
+            raise _unfit(target.suffix)
+
     def deliver(self, job: Job, index: int, target: Path, *, overwrite: bool) -> Path:
         """Put a result into a folder of the person's: whole or not at all.
 
@@ -179,11 +194,15 @@ def _rewrap(staged: Path, suffix: str) -> None:
             raise InvalidInput(", ".join(lost))
         wrapped.replace(staged)
     except InvalidInput as error:
-        words = f'the result cannot go into a file that ends in "{suffix}"'
-        suggestion = "Keep the ending of the source; .mkv holds nearly everything."
-        raise InvalidInput(words, problems=[Problem("-o", words)], suggestion=suggestion) from error
+        raise _unfit(suffix) from error
     finally:
         wrapped.unlink(missing_ok=True)
+
+
+def _unfit(suffix: str) -> InvalidInput:
+    words = f'the result cannot go into a file that ends in "{suffix}"'
+    suggestion = "Use another ending, or a folder; .mkv holds nearly everything."
+    return InvalidInput(words, problems=[Problem("-o", words)], suggestion=suggestion)
 
 
 def place(staged: Path, target: Path, *, overwrite: bool) -> None:

@@ -56,7 +56,12 @@ def test_what_a_job_had_no_reason_to_make_is_said(vtid: Callable[..., Any], film
         (("--also", "subtitles"), "is not NAME=FILE"),
         (("-i", "mask=nothing.png"), "there is no file nothing.png"),
         (("-i", "mosk=film.mp4"), "takes no file of this name"),
-        (("--report", "film.mp4"), "exists already"),
+        (("--report", "film.mp4", "--overwrite"), "film.mp4 is the source"),
+        (("--also", "boxes=out.mp4", "--overwrite"), "out.mp4 is another result"),
+        (("--also", "boxes=a.json", "--also", "subtitles=./a.json"), "a.json is another result"),
+        (("--report", "vtid.toml"), "exists already"),
+        (("-o", "out.xyz"), 'cannot go into a file that ends in ".xyz"'),
+        (("-p", "regions=@film.mp4"), "film.mp4 is no text file; give JSON"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
@@ -97,6 +102,7 @@ def test_preview_tells_and_shows(vtid: Callable[..., Any], film: Path) -> None:
     [
         (("nothing.mp4",), "there is no such file"),
         (("film.mp4", "-o", "x.png"), "a picture needs a time"),
+        (("film.mp4", "--at", "0.5", "-o", "x.jpg"), "the picture is a PNG; call it x.png"),
         (("film.mp4", "--at", "9"), "past the end of the video"),
     ],
 )

@@ -40,6 +40,7 @@ PROBLEMS = [
         "outside_frame",
     ),
     (region(0.5, 0.5, 0.6, 0.5), "coordinates", "reaches to (1.1, 1) fractions", "outside_frame"),
+    (region(0.5, 0.5, 0.001, 0.5), "coordinates", "the box has 0.2×50 pixels of the picture", "too_small"),
     (region(0, 0, 1, 1, 3, 3), "endTime", "must be after startTime (3 s)", "empty_range"),
     (region(0, 0, 1, 1, 10), "startTime", "past the end of the video (10.00 s)", "past_end"),
     (region(0, 0, 1, 1, 1, 10.2), "endTime", "past the end of the video (10.00 s)", "past_end"),

@@ -255,6 +255,36 @@ def test_bugs_of_the_edit_are_not_taken_for_bad_media(media, clip, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt", "encoder"),
+    [
+        ("a.mov", "prores_ks", "yuva444p10le", "prores_ks"),
+        ("a.mov", "qtrle", "argb", "prores_ks"),
+        ("a.mkv", "ffv1", "yuva420p", "ffv1"),
+        ("a.avi", "rawvideo", "bgra", "ffv1"),
+    ],
+)
+def test_transparency_stays(name, codec, pix_fmt, encoder, media, clip, tmp_path):
+    source, target = clip(name, codec=codec, pix_fmt=pix_fmt, audio=False), tmp_path / f"b{Path(name).suffix}"
+    result = media.rewrite(source, target, untouched)
+    assert result.encoder == encoder
+    with av.open(str(target)) as container:
+        frame = next(container.decode(video=0))
+    assert any(part.is_alpha for part in frame.format.components)
+    assert frame.reformat(format="rgba").to_ndarray()[..., 3].min() >= 254
+
+
+def test_transparency_is_not_lost_in_silence(media, clip, tmp_path):
+    look = Look(options={"cpu-used": "8"})
+    webm = clip("a.webm", codec="libvpx-vp9", pix_fmt="yuva420p", look=look)
+    avi = clip("a.avi", codec="rawvideo", pix_fmt="bgra", audio=False)
+    for source, words in ((webm, "beside its picture"), (avi, "no encoder keeps it in flv")):
+        target = tmp_path / ("b.flv" if source is avi else "b.webm")
+        with pytest.raises(MediaError, match=words):
+            media.rewrite(source, target, untouched)
+        assert not target.exists()
+
+
+@pytest.mark.parametrize(
     ("codec", "target", "encoder"),
     [("h264", "b.mp4", "libx264"), ("hevc", "b.mov", "libx265"), ("av1", "b.mkv", "libsvtav1")],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,12 +65,27 @@ class Wanted:
         hint = did_you_mean(name, [*known, *(one.partition(".")[2] for one in known)])
         return f'no step of {pipeline} gives "{name}"{hint or "; there are: " + ", ".join(known)}'
 
-    def require_free(self, source: Path, *, several: bool, overwrite: bool) -> None:
+    def require_free(self, source: Path, goal: Path | None, *, several: bool, overwrite: bool) -> None:
         """Keep files that are there, before any work; those in a folder are seen to when they are written.
 
+        Args:
+            source: the file that is worked on.
+            goal: the file that its result becomes, where one was named.
+            several: whether the outputs' goals are folders.
+            overwrite: files that are there may go, except the source.
+
         Raises:
+            InvalidInput: two results would become one file, or one of them would take the source's place.
             Conflict: one exists, and `overwrite` was not said.
         """
+        taken = {_real(goal)} if goal else set()
+        for path in () if several else self._goals.values():
+            if not path.is_dir() and _real(path) in {*taken, _real(source)}:
+                whose = "the source" if _real(path) == _real(source) else "another result"
+                raise InvalidInput(
+                    f"{path} is {whose}", problems=[Problem("--also", f"{path} is {whose}: give it another name")]
+                )
+            taken.add(_real(path))
         for path in self._goals.values():
             if path.is_file() and not several and not overwrite:
                 raise Conflict(f"{path} exists already.", suggestion="Choose another name, or say --overwrite.")
@@ -84,6 +100,11 @@ class Wanted:
                 path = _path(goal, source, Path(artifact.filename).suffix, several=several)
                 out[name] = local.write(artifact, path, overwrite=overwrite)
         return out
+
+
+def _real(path: Path) -> Path:
+    """The same for all names of one file."""
+    return Path(os.path.realpath(path))
 
 
 def _named(pairs: Iterable[str], option: str) -> dict[str, Path]:

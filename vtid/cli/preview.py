@@ -76,6 +76,8 @@ def _require(video: Path, at: float | None, target: Path | None) -> None:
     problems = [] if video.is_file() else [Problem(str(video), "there is no such file")]
     if target and at is None:
         problems.append(Problem("-o", "a picture needs a time: say --at SECONDS"))
+    if target and target.suffix.lower() != ".png":
+        problems.append(Problem("-o", f"the picture is a PNG; call it {target.with_suffix('.png')}"))
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
 

@@ -39,7 +39,7 @@ def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
                 raise InvalidInput(
                     f"{name}: there is no file {path}", problems=[Problem(name, f"there is no file {path}")]
                 )
-            text = path.read_text()
+            text = _text_of(name, path)
         try:
             params[name] = msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -49,6 +49,16 @@ def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
                 ) from error
             params[name] = text
     return params
+
+
+def _text_of(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        words = f"{path} is no text file; give JSON"
+    except OSError as error:
+        words = f"{path} cannot be read: {error.strerror}"
+    raise InvalidInput(f"{name}: {words}", problems=[Problem(name, words)])
 
 
 def plan(inputs: Sequence[Path], target: Path | None) -> list[tuple[Path, Path | None]]:
@@ -227,7 +237,10 @@ class _Task(Struct):
         try:
             if goal and goal.suffix and goal.is_file() and not self.overwrite:
                 raise Conflict(f"{goal} exists already.", suggestion="Choose another name, or say --overwrite.")
-            self.wanted.require_free(source, several=self.several, overwrite=self.overwrite)
+            named = goal if goal and goal.suffix and not goal.is_dir() else None
+            self.wanted.require_free(source, named, several=self.several, overwrite=self.overwrite)
+            if named:
+                self.local.require_ending(self.pipeline, named)
             job = self.local.submit(source, self.pipeline, self.params, self.more)
             job = watched(self.local, self.out, job.id, source.name)
             row |= {

@@ -62,6 +62,12 @@ class Media(Protocol):
         the file where the container tells, so use `time_s` or `pts` to identify frames across calls.
         """
 
+    def ending(self, source: Path) -> str:
+        """The ending, with its dot, of a result that is made of this file: its own, or `.mkv`.
+
+        GIF, WMV and MPEG program streams are read and not written; Matroska holds nearly everything.
+        """
+
     def rewrite(
         self,
         source: Path,

@@ -9,6 +9,9 @@ from msgspec import Meta, Struct
 
 from vtid.errors import InvalidInput, Problem
 
+_LEAST_PX = 0.99
+"""A pixel, less what fractions lose to rounding."""
+
 
 class RegionType(StrEnum):
     """What is to happen inside a region."""
@@ -67,7 +70,8 @@ def normalise(
         The same regions in fractions of the picture, nothing clipped: what was given is right, or refused.
 
     Raises:
-        InvalidInput: a box outside the picture, an empty or reversed time range, or one past the end; all of them.
+        InvalidInput: a box outside the picture or smaller than one of its pixels, an empty or reversed time range, or
+            one past the end; all of them.
     """
     problems: list[Problem] = []
     out: list[Region] = []
@@ -87,6 +91,10 @@ def normalise(
                     "outside_frame",
                 )
             )
+        if min(box.width / w * width, box.height / h * height) < _LEAST_PX:
+            size = f"{box.width / w * width:.3g}×{box.height / h * height:.3g}"
+            words = f"the box has {size} pixels of the picture, which is less than one"
+            problems.append(Problem(f"{here}.coordinates", words, "too_small"))
         if region.end_time is not None and region.end_time <= region.start_time:
             problems.append(
                 Problem(f"{here}.endTime", f"must be after startTime ({region.start_time:g} s)", "empty_range")

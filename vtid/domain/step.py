@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -46,6 +47,19 @@ class StepSpec(Struct, frozen=True):
         return [f.encode_name for f in msgspec.structs.fields(self.params)]
 
 
+def _choices(type_: Any, path: str) -> str:
+    """What the value at a path inside a param (`[2].type`, as msgspec has it) may be; "" where it is no choice."""
+    schema, parts = msgspec.json.schema_components([type_])
+    node = schema[0]
+    for name in ["", *re.findall(r"\[[^]]*\]|\w+", path)]:
+        if name:
+            node = node.get("items", {}) if name.startswith("[") else node.get("properties", {}).get(name, {})
+        while "$ref" in node:
+            node = parts[node["$ref"].rpartition("/")[2]]
+    choices = [one for option in (node, *node.get("anyOf", ())) for one in option.get("enum", ()) if one is not None]
+    return f"; one of: {', '.join(map(str, choices))}" if choices else ""
+
+
 def check_params(spec: StepSpec, values: dict[str, Any], *, place: str) -> list[Problem]:
     """Every complaint about a step's params: unknown names, wrong types, values out of range.
 
@@ -69,7 +83,9 @@ def check_params(spec: StepSpec, values: dict[str, Any], *, place: str) -> list[
             msgspec.convert(value, type=known.type, strict=False)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
-            problems.append(Problem(f"{place}{name}{path.rstrip('`')}", message, "invalid"))
+            path = path.rstrip("`")
+            words = f"{message}{_choices(known.type, path) if 'enum' in message else ''}"
+            problems.append(Problem(f"{place}{name}{path}", words, "invalid"))
     for name, known in fields.items():
         if name not in values and known.required:
             problems.append(Problem(f"{place}{name}", f"{spec.name} needs this param", "missing"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vtid.domain.media import MediaInfo
 from vtid.media import decode, smart
+from vtid.media.containers import writable_ending
 from vtid.media.encoders import encoders
 from vtid.media.frame import PlanarFrame, upright
 from vtid.media.probe import is_image, probe, require_video
@@ -25,6 +26,7 @@ __all__ = [
     "require_whole",
     "rewrite",
     "upright",
+    "writable_ending",
 ]
 
 
@@ -45,6 +47,10 @@ class PyAVMedia:
     def frames(self, path: Path, *, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
         """See `vtid.sdk.Media.frames`; `end_s` itself is left out."""
         return decode.frames(path, start_s=start_s, end_s=end_s, threads=self._threads)
+
+    def ending(self, source: Path) -> str:
+        """See `vtid.sdk.Media.ending`."""
+        return writable_ending(source)
 
     def rewrite(
         self,

@@ -104,6 +104,11 @@ def _unopened(path: Path) -> VtidError:
     """Why FFmpeg could not open it: a container it knows, but cut off; or nothing it knows."""
     with path.open("rb") as file:
         head = file.read(16)
+    if head[:3] == b"\xff\xd8\xff":  # FFmpeg takes a JPEG for one of a numbered row, which is not let in
+        return MediaError(
+            f"{path.name} is a still picture. Give a video.",
+            problems=[Problem("", "is a still picture", code="still_picture")],
+        )
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head[:4] == b"\x1aE\xdf\xa3":
         return MediaError(
             f"{path.name} is incomplete: its index is missing, so the copy or recording was cut off before the end. "
@@ -145,6 +150,12 @@ def output_format(path: Path) -> str:
         raise InvalidInput(
             f'The ending "{path.suffix}" of {path.name} names no container that can be written. Use one of: {known}.'
         ) from None
+
+
+def writable_ending(path: Path) -> str:
+    """The ending, with its dot, of a file made from another: the same where it can be written, else `.mkv`."""
+    ending = path.suffix.lower()
+    return ending if ending in _WRITABLE else ".mkv"
 
 
 def keeps_headers_apart(name: str) -> bool:

@@ -33,8 +33,12 @@ _BY_NAME = {
 }
 """Codec -> its encoder. All but vp8 and ffv1 may also be asked for by name."""
 
-_FALLBACKS = ("libx264", "mpeg4", "libvpx-vp9", "libsvtav1", "libx265", "ffv1")
+_FALLBACKS = ("libx264", "mpeg4", "libvpx-vp9", "libsvtav1", "libx265", "ffv1", "prores_ks")
 """Tried in this order where the source's own codec won't do."""
+
+_CLEAR = ("prores_ks", "ffv1")
+"""Encoders that keep transparency. Others that offer such formats don't open with them, or need a second stream for it
+that no decoder here reads."""
 
 _HARDWARE = tuple(f"{codec}_{kind}" for kind in ("nvenc", "qsv", "amf", "v4l2m2m") for codec in ("h264", "hevc", "av1"))
 
@@ -125,12 +129,15 @@ def plan_encode(
     encoder = _choose(source, first, container, options.codec, interlaced)
     rate = source.rate or Fraction(25)
     time_base = 1 / rate if container == "avi" else Fraction(source.time_base)  # AVI counts frames, it holds no times
+    pixel_format = _pixel_format(encoder, first.format.name)
+    if encoder == "prores_ks" and source.codec != "prores" and "444" in pixel_format:
+        profile = "4444"
     wanted = {**_base_options(encoder, options, profile), **_hdr_options(encoder, first)}
     if container == "avi":
         wanted["bf"] = "0"
     return EncodePlan(
         encoder=encoder,
-        pixel_format=_pixel_format(encoder, first.format.name),
+        pixel_format=pixel_format,
         width=first.width,
         height=first.height,
         time_base=time_base,
@@ -181,9 +188,17 @@ def _choose(source: VideoStream, first: VideoFrame, container: str, asked: str, 
     able = [name for name in wanted if _can(name, source, first, container, interlaced=interlaced)]
     exact = [name for name in able if _pixel_format(name, first.format.name) == first.format.name]
     near = [name for name in able if bit_depth(_pixel_format(name, first.format.name)) >= source.bit_depth]
+    if _is_clear(first.format.name):
+        # The source's own codec before a deeper one: what else keeps transparency, fewer players know.
+        exact = near = able = [name for name in able if _is_clear(_pixel_format(name, first.format.name))]
     for choice in (exact, near, able):
         if choice:
             return choice[0]
+    if _is_clear(first.format.name):
+        raise MediaError(
+            f"The transparency of this {source.pixel_format} picture would be lost: no encoder keeps it in "
+            f"{container}. Convert the video first: to ProRes 4444 in a MOV, or to FFV1 in an MKV."
+        )
     kind = "interlaced " if interlaced else ""
     raise MediaError(
         f"No encoder can keep this {kind}{source.width}×{source.height} {source.pixel_format} picture as it is in "
@@ -227,9 +242,18 @@ def _holds(container: str) -> frozenset[str]:
         return frozenset(scratch.supported_codecs)
 
 
+def _is_clear(name: str) -> bool:
+    """Whether a pixel format has transparency."""
+    return any(part.is_alpha for part in av.VideoFormat(name, 16, 16).components)
+
+
 def _pixel_format(encoder: str, wanted: str) -> str:
-    """The format itself where the encoder takes it, else the one that loses least."""
+    """The format itself where the encoder takes it, else the one that loses least, transparency last."""
     offered = [each.name for each in Codec(encoder, "w").video_formats or ()]
+    if not _is_clear(wanted) or encoder not in _CLEAR:
+        offered = [name for name in offered if not _is_clear(name)]
+    elif clear := [name for name in offered if _is_clear(name)]:
+        offered = clear
     if wanted in offered:
         return wanted
     plain = wanted.replace("yuvj", "yuv")

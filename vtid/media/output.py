@@ -9,6 +9,7 @@ from av import VideoFrame
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
+from vtid.errors import MediaError, Problem
 from vtid.media import carry
 from vtid.media.containers import open_output
 from vtid.media.encoders import EncodePlan, configure, plan_encode
@@ -17,8 +18,18 @@ from vtid.sdk import EncodeOptions
 
 
 def encode_plan(stream: VideoStream, first: VideoFrame, container: str, options: EncodeOptions) -> EncodePlan:
-    """How a stream is encoded; see `plan_encode`."""
+    """How a stream is encoded; see `plan_encode`.
+
+    Raises:
+        MediaError: also where a WebM has its transparency beside the picture, which no decoder here reads.
+    """
     context = stream.codec_context
+    if any(key.lower() == "alpha_mode" and text == "1" for key, text in stream.metadata.items()):
+        words = "has transparency beside its picture, as WebM keeps it, and that would be lost"
+        raise MediaError(
+            f"The video {words}. Convert it first: to ProRes 4444 in a MOV, or to FFV1 in an MKV.",
+            problems=[Problem("", words, code="transparent")],
+        )
     facts = describe_video(stream, first)
     return plan_encode(facts, first, container, options, profile=context.profile, field_order=context.field_order)
 

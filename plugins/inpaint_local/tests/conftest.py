@@ -60,6 +60,9 @@ class ListMedia:
         stream = VideoStream(0, "h264", w, h, "yuv420p", 8, "1/25", frame_rate="25/1", rotation=self.rotation)
         return MediaInfo("mp4", 1, len(film) / self.fps, video=(stream,))
 
+    def ending(self, source):
+        return source.suffix
+
     def frames(self, path, *, start_s=None, end_s=None):
         for i, pixels in enumerate(self.films[path]):
             yield ArrayFrame(pixels.copy(), i, self.fps)

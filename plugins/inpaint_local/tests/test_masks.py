@@ -128,6 +128,24 @@ def test_a_mask_video_that_is_short_or_black_is_refused(tmp_path):
         MaskFile(path, "mask.mp4", film([drawn()] * 50, path), TURN, 2.0).events(TIMES)
 
 
+def test_a_mask_video_that_spares_nothing_is_refused(tmp_path):
+    path = tmp_path / "mask.mp4"
+    with pytest.raises(InvalidInput, match="white all over: nothing would be left to fill from"):
+        MaskFile(path, "mask.mp4", film([drawn(WHOLE)] * 50, path), TURN, 2.0).events(TIMES)
+    flash = [drawn(WHOLE) if i == 10 else drawn((1, 1, 9, 9)) for i in range(50)]
+    assert MaskFile(path, "mask.mp4", film(flash, path), TURN, 2.0).events(TIMES)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"])
+def test_a_mask_that_cannot_be_read_is_called_by_its_own_name(tmp_path, content):
+    path = tmp_path / "in" / "mask.png"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"^The mask logo\.png is neither a picture nor a video") as caught:
+        MaskFile(path, "logo.png", PyAVMedia(), TURN, 2.0)
+    assert caught.value.problems[0].field == "mask"
+
+
 def test_the_step_empties_the_mask_and_nothing_else(context, tmp_path):
     path, mask = tmp_path / "film.mp4", as_file(tmp_path, drawn((100, 40, 160, 80)))
     film = pan(30, speed=2.0)

@@ -9,8 +9,11 @@ import vtid_inpaint_local
 import vtid_inpaint_local.remove as removal
 from vtid.media import PyAVMedia
 from vtid.media.synth import Subtitle, draw_clip
-from vtid.sdk import Coordinates, Region, RegionType, StepError, Video
+from vtid.sdk import Coordinates, InvalidInput, Region, RegionType, StepError, Video
+from vtid_inpaint_local.asked import whole_picture_erased
+from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.step import Inputs, Params, Preview, Remove, Settings
+from vtid_inpaint_local.zones import Zones
 
 from .conftest import ListMedia, burn, letters, pan, text_box
 from .test_parts import Seer
@@ -78,6 +81,42 @@ def test_an_erasure_region_needs_no_detector(context, tmp_path):
     outside = np.ones((160, 320), bool)
     outside[40:80, 80:160] = False
     assert all(np.array_equal(a[outside], b[outside]) for a, b in zip(result, film, strict=True))
+
+
+def test_what_would_do_nothing_is_refused(context, tmp_path):
+    with pytest.raises(InvalidInput, match="nothing would be done") as caught:
+        run(context, pan(30), tmp_path, Params(find_text=False))
+    assert caught.value.problems[0].field == "find_text"
+
+
+def erasure(x, y, width, height, start=0.0, end=None):
+    return Region(RegionType.ERASURE, Coordinates(x, y, width, height), start, end)
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        [erasure(0, 0, 1, 1)],
+        [erasure(0, 0, 1, 0.6), erasure(0, 0.4, 1, 0.6)],
+        [erasure(0, 0, 1, 0.5, end=0.8), erasure(0, 0.5, 1, 0.5, 0.4)],
+    ],
+)
+def test_erasing_the_whole_picture_is_refused(context, tmp_path, regions):
+    with pytest.raises(InvalidInput, match="cover the whole picture at 0"):
+        run(context, pan(30), tmp_path, Params(regions=regions))
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        [erasure(0, 0, 1, 0.6), erasure(0, 0, 1, 0.6)],
+        [erasure(0, 0, 1, 0.5, end=0.4), erasure(0, 0.5, 1, 0.5, 0.4)],
+        [erasure(0, 0, 1, 1), Region(RegionType.PROTECTION, Coordinates(0.2, 0.2, 0.1, 0.1))],
+    ],
+)
+def test_erasing_most_of_the_picture_is_let_through(regions):
+    turn = Turn(0, 320, 160)
+    assert whole_picture_erased(Zones(regions, turn), turn) is None
 
 
 def test_a_protected_half_is_never_painted(seer, context, tmp_path):

@@ -52,7 +52,7 @@ class MaskFile:
         self._still = None if still is None else self._fitted(still)
         self._info: MediaInfo | None = None
         if self._still is None:
-            self._info = media.probe(path)
+            self._info = self._probed()
             self._require_length(self._info)
         elif not self._still.any():
             raise self._complaint("is black all over: nothing would be erased", "empty")
@@ -63,7 +63,7 @@ class MaskFile:
         """What is erased, given the times of the film's frames, seconds.
 
         Raises:
-            InvalidInput: a video that is black all over.
+            InvalidInput: a video that is black all over, or white all over all the time.
         """
         if self._still is not None:
             return [erasure(box, 0, len(times), part) for box, part in _parts(self._still)]
@@ -71,13 +71,17 @@ class MaskFile:
         stretch = max(1, round(bounds.MASK_STRETCH_S * len(times) / max(self._duration, 0.001)))
         bits: list[bytes] = []
         first = 0
+        spared = False
         for number, mask in enumerate(self._along(times)):
+            spared = spared or not mask.all()
             bits.append(packed(mask))
             if len(bits) == stretch or number == len(times) - 1:
                 _extend(out, self._stretch(bits, first))
                 first, bits = number + 1, []
         if not out:
             raise self._complaint("is black all over: nothing would be erased", "empty")
+        if not spared:
+            raise self._complaint("is white all over: nothing would be left to fill from", "full")
         return out
 
     def _along(self, times: Sequence[float]) -> Iterator[Mask]:
@@ -128,6 +132,15 @@ class MaskFile:
             how = cv2.INTER_AREA if w > width else cv2.INTER_LINEAR
             plane = np.asarray(cv2.resize(plane, (width, height), interpolation=how))
         return np.ascontiguousarray(np.rot90(plane > WHITE, -(self._turn.rotation // 90)))
+
+    def _probed(self) -> MediaInfo:
+        """What the mask is as a video. A person who gave two files must read which of them is bad."""
+        try:
+            return self._media.probe(self._path)
+        except InvalidInput as error:
+            words = "is neither a picture nor a video that can be read"
+            complaint = self._complaint(words, error.problems[0].code if error.problems else "unreadable")
+            raise complaint from error
 
     def _require_length(self, info: MediaInfo) -> None:
         if not info.video:

@@ -18,6 +18,7 @@ import numpy as np
 from vtid.sdk import Context, File, Frame, Image, MediaInfo, StepError
 
 from . import bounds, policy, tuning
+from .asked import require_possible
 from .composite import Composite
 from .events import Event, Findings
 from .geometry import Turn
@@ -48,7 +49,7 @@ class _Preview:
         self.zones = Zones(regions(params, self.info), self.turn)
         self.frame_bytes = int(self.stream.width * self.stream.height * (1.5 if self.stream.bit_depth <= 8 else 3))
         self.mask = mask_of(ctx, inputs.mask, self.turn, self.info)
-        policy.require_regions(params.policy, self.zones, masked=self.mask is not None)
+        require_possible(params, self.zones, self.mask, self.turn)
         cv2.setNumThreads(1)  # as for removal
         self.detector = detector_for(ctx, params) if policy.looks(params, self.zones) else None
         self.seconds: dict[str, float] = {}

@@ -28,6 +28,7 @@ from vtid.sdk import (
 
 from . import policy, spans, tuning
 from .ahead import ahead
+from .asked import require_possible
 from .detect import Detector, choose
 from .events import Event, Findings
 from .geometry import Turn, text_height
@@ -82,7 +83,7 @@ class _Removal:
         self.detector_name = "none"
         self.guide = choose_guide(params.guide, ctx.models)
         self.mask = mask_of(ctx, inputs.mask, self.turn, self.info)
-        policy.require_regions(params.policy, self.zones, masked=self.mask is not None)
+        require_possible(params, self.zones, self.mask, self.turn)
         self.stayed: list[Event] = []
         self.outside: Outside | None = None
         self.plan: RenderPlan | None = None
@@ -109,7 +110,7 @@ class _Removal:
         if not found.events:
             return self._outputs(self.video, found, {}, second=False)
         self._unload()
-        target = self.ctx.workspace / f"clean{self.video.path.suffix}"
+        target = self.ctx.workspace / f"clean{self.ctx.media.ending(self.video.path)}"
         plan = self._rewrite(found, target)
         left = self._verify(found, target, 0.85)
         # What is left of a text stands in every look; what is seen in one of them is rather the background's doing. It
