@@ -19,6 +19,7 @@ from .arrays import Floats, Plane
 from .events import Event, Veil
 from .geometry import cover
 from .matte import expected, plateau
+from .merging import differs
 from .veil import matte_of, weight_of
 
 
@@ -90,7 +91,11 @@ class Lasting:
 def _among(event: Event, marks: Sequence[Event]) -> bool:
     """Whether it is a piece of one of these, in space and in time."""
     return any(
-        m.start <= event.start and event.end <= m.end and cover(event.box, m.reach) > tuning.MARK_SAME for m in marks
+        m.start <= event.start
+        and event.end <= m.end
+        and cover(event.box, m.reach) > tuning.MARK_SAME
+        and not differs(event, m)
+        for m in marks
     )
 
 

@@ -16,10 +16,12 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Pixels, Plane
+from .arrays import Floats, Mask, Pixels, Plane
 from .events import Event, Veil
-from .geometry import cover, text_height
+from .geometry import cover, grow, text_height
 from .matte import Opacity, Outline, Steps, only, opacity, outline, soften, steps
+from .merging import differs
+from .spatial import close_holes
 from .veil import matte_of, packed_matte, weight_of
 
 
@@ -59,13 +61,30 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
     if shape.weight < tuning.MARK_WEIGHT or not _one_layer(measured, shape.weight):
         return None
     matte = soften(_luma(samples, seen.colour), shape.inside, measured.alpha)
-    grown = cv2.dilate((matte > measured.alpha / 2).astype(np.uint8), _disc(tuning.MARK_FRINGE)) > 0
+    core = np.asarray(matte > measured.alpha / 2)
+    if _lettered(samples, core, seen.colour, text_height(inner)):
+        return None
+    grown = cv2.dilate(core.astype(np.uint8), _disc(tuning.MARK_FRINGE)) > 0
     return _veil(np.where(grown, matte, 0), seen.colour, box)
 
 
 def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
     top = float(opacities.max())
     return Veil(box, 0, 0, top, colour, packed_matte(np.asarray(opacities / top, np.float32)), alone=True)
+
+
+def _lettered(samples: Sequence[Pixels], core: Mask, colour: tuple[float, float, float], height: int) -> bool:
+    """Whether a shape is the outline of letters: what it encloses stands out the other way, which no layer makes it."""
+    shape = core.astype(np.uint8)
+    closed = cv2.morphologyEx(shape, cv2.MORPH_CLOSE, _disc(max(1, round(tuning.MARK_STROKE * height))))
+    between = (closed > 0) & (cv2.dilate(shape, _disc(1)) == 0)
+    if between.sum() < tuning.MARK_CORE:
+        return False
+    middle = np.median(np.stack(samples), 0).astype(np.uint8)
+    around = close_holes(middle, cv2.dilate(closed, _disc(tuning.MARK_FRINGE + 1)) > 0)
+    off = middle[..., 0].astype(np.float32) - around[..., 0]
+    away = off if colour == tuning.BLACK else -off
+    return float((away[between] > tuning.SEED_MIN).mean()) > tuning.MARK_LETTERED
 
 
 def _every(samples: Sequence[Pixels], most: int) -> Sequence[Pixels]:
@@ -123,14 +142,18 @@ def _one_layer(measured: Opacity, weight: float) -> bool:
 
 def _pieces(shape: Outline, inner: Box) -> Outline:
     """Without what is too small, has too little evidence, or lies off the line."""
-    count, labels, sizes, centres = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
+    count, labels, sizes, _ = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
     height = text_height(inner)
     evidence, gaps = (np.bincount(labels.ravel(), v.ravel(), count) for v in (shape.evidence, shape.gaps))
-    across = inner[3] - inner[1] > inner[2] - inner[0]  # of a line that runs down
-    start, end = (inner[0], inner[2]) if across else (inner[1], inner[3])
-    where = centres[:, 0 if across else 1]
-    keep = (sizes[:, cv2.CC_STAT_AREA] >= tuning.MARK_SPECK * height**2) & (where > start - height / 4)
-    keep &= (where < end + height / 4) & (evidence >= tuning.MARK_DOUBT * shape.weight * gaps)
+    off = (~np.zeros_like(shape.inside)).astype(np.float32)
+    x0, y0, x1, y1 = grow(inner, height / 4, height / 4, labels.shape[1], labels.shape[0])
+    if inner[3] - inner[1] > inner[2] - inner[0]:  # a line that runs down
+        off[:, x0:x1] = 0
+    else:
+        off[y0:y1] = 0
+    area = sizes[:, cv2.CC_STAT_AREA]
+    keep = (area >= tuning.MARK_SPECK * height**2) & (evidence >= tuning.MARK_DOUBT * shape.weight * gaps)
+    keep &= np.bincount(labels.ravel(), off.ravel(), count) <= tuning.MARK_OFF * area
     keep[0] = False
     return only(shape, keep[labels])
 
@@ -147,7 +170,8 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
     for event, veil in sorted(veils, key=lambda v: -weight_of(v[1])):
         if event.veil is not None or not any(e is event for e in out):
             continue
-        pieces = [e for e in out if e is not event and not e.erasure and cover(e.box, veil.box) > tuning.MARK_SAME]
+        others = [e for e in out if e is not event and not e.erasure and not differs(e, event)]
+        pieces = [e for e in others if cover(e.box, veil.box) > tuning.MARK_SAME]
         grown = True
         while grown:
             near = [p for p in pieces if p.start <= event.end + bridge and p.end >= event.start - bridge]

@@ -31,6 +31,15 @@ def _again(event: Event, other: Event) -> bool:
     return bool(event.text) and SequenceMatcher(None, event.text, other.text).ratio() > tuning.SAME_TEXT
 
 
+def differs(a: Event, b: Event) -> bool:
+    """Whether two events surely are of two texts: both were read, and hardly a letter is the same."""
+    if min(a.sure, b.sure) < tuning.OTHER_SURE or min(len(a.text), len(b.text)) < tuning.OTHER_CHARS:
+        return False
+    matcher = SequenceMatcher(None, a.text.lower(), b.text.lower())
+    same = sum(block.size for block in matcher.get_matching_blocks())
+    return same < tuning.SAME_TEXT * min(len(a.text), len(b.text))
+
+
 def together(events: list[Event]) -> list[Event]:
     """Lines of one subtitle come and go together: where two differ by a frame or two, both get the longer range."""
     for a in events:

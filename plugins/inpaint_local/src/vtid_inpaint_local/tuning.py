@@ -29,6 +29,12 @@ LINGER_LOOKS = 6
 LINGER_MOVES = 4.0
 """Levels by which their pictures differ on average for that to show more than each of them."""
 
+RAISE = 2.0
+"""By how much contrast is raised in that mean. With 2, white letters at an opacity of 0.3 on a bright sky are seen,
+with 1 not; and in clips without any text less is seen of what is none."""
+RAISE_SMOOTH = 0.027
+"""Of the picture's width: the sigma of what counts as around; a large letter's height."""
+
 # --- dbnet: a detector that the operator added ------------------------------------------------------------------------
 
 DB_SIDE = 960
@@ -70,6 +76,8 @@ FADE_FIRST = 0.3
 """The same for a fade's first frame: another text in the same place leaves an amplitude of 0.2."""
 SAME_TEXT = 0.6
 """Share of characters that two readings of one text have in common."""
+OTHER_SURE, OTHER_CHARS = 0.9, 4
+"""Confidence and letters of two readings from which less than that tells two texts apart."""
 PARTS = 12
 """Parts of a line that are compared one by one: as it is sung, a karaoke line changes its colour part by part, …"""
 PART_SAME = (0.75, 1.33)
@@ -79,7 +87,9 @@ PARTS_SAME = 0.6
 REFRESH_S = 0.2
 """How long before."""
 GROWN = 1.2
-"""Amplitude that says that the text was found while still fading in."""
+"""Amplitude that says that the text was found while still fading in, or already fading out, …"""
+GROWN_LIKE = 0.7
+"""… where its strokes correlate so much with themselves when they were found."""
 SAMPLES = (15, 60)
 """Crops kept per text: the temporal median of 15 hides most backgrounds; marks, which are small, get more, …"""
 SAMPLE_BYTES = 6 << 20
@@ -88,6 +98,8 @@ RECOLOURED_BY = 50
 """Levels by which a sung line's letters look different at the end, …"""
 RECOLOURED_SHARE = (0.02, 0.4)
 """… as strokes in such a share of its box: letters take a part, another scene all of it."""
+RECOLOURED_STROKES = 0.1
+"""Of all the strokes at least such a share."""
 RECOLOURED = 3
 """Crops of one stretch of a text that changes its colour, masked by itself."""
 STRONG = 0.75
@@ -153,16 +165,34 @@ LETTER_REACH = 0.5
 STROKE = 0.12
 """Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
 farther off within the box is scenery of that colour."""
+FILLS = 0.8
+"""Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
+FILLS_DEPTH = 1.15
+"""… and how much deeper than those they lie in the shape of both."""
 SEEDED = 0.2
 """Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
 """Text heights: the broadest outline."""
+SWAY_SHOWS = 2.0
+"""Levels by which the picture far from the letters changes more than they do, to tell where an outline ends."""
+SWAY_FREE = 0.85
+"""Share of that difference from which on nothing lies over the picture any more."""
+SWAY_CLEAR = 10.0
+"""Levels by which it changes for that to tell of a shadow too: twice what a shadow must show."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
 SHADOW_SHOWS = 5.0
 """Levels by which the mean on one side of the letters differs for a shadow to lie there."""
 SHADOW_SLACK = 0.06
 """Text heights beyond the measured reach within which pixels that changed with the text belong to it."""
+STYLE_HEIGHTS = 1.35
+"""Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
+STYLE_MOST = 75
+"""Percentile of what they show that counts."""
+STYLE_SHOWN = 40
+"""Texts whose style is remembered."""
+STYLE_BYTES = 32 << 20
+"""What pictures of guessed texts may take, until a text that shows more comes along."""
 QUIET = 6.0
 """Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
 CHANGED = 5.0
@@ -265,12 +295,19 @@ MARK_DULL = 0.2
 MARK_DULL_SPREAD = 0.07
 MARK_DULL_WEIGHT = 2.5
 """… if the opacity is one, and the evidence per gap is as much as this."""
+MARK_STROKE = 0.12
+"""Text heights: half of the broadest stroke that an outline encloses."""
+MARK_LETTERED = 0.4
+"""Share of what the shape encloses that is lighter than what is around a dark layer, or darker than around a light one,
+for it to be letters: of outlined captions 0.7, of marks up to 0.2."""
 MARK_ALPHA = (0.12, 0.8)
 """Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
 MARK_SPECK = 0.02
 """Squared text heights: the smallest piece."""
 MARK_DOUBT = 0.5
 """Share of the shape's evidence per gap which each piece must have."""
+MARK_OFF = 0.25
+"""Share of a piece that may lie off the line: wires and branches of the mark's colour cross it."""
 MARK_STRAYS = 0.15
 """Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
 to 0.1, over still ones 0.3 and more."""
