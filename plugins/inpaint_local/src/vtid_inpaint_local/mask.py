@@ -226,7 +226,8 @@ def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds
 def _fills(inner: Mask, outer: Mask, height: int) -> bool:
     """Whether some strokes lie within others: letters within their outline, whose colour the scene may have too."""
     near = widen(outer, max(1, round(tuning.STROKE * height)))
-    if (inner & near).sum() < tuning.FILLS * inner.sum():
+    count = int(inner.sum())
+    if count < tuning.FILLS_SHARE * outer.sum() or (inner & near).sum() < tuning.FILLS * count:
         return False
     outer = outer & widen(inner, max(1, round(tuning.STROKE * height)))
     depth = cv2.distanceTransform(widen(inner | outer, 1).astype(np.uint8), cv2.DIST_L2, 3)
@@ -264,6 +265,8 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     small = np.maximum(w, h) <= 1.2 * height
     beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & small
+    # A full stop that ends the line is smaller, and nothing but what stands out.
+    beside |= (standing > 0.8 * total) & (np.minimum(w, h) >= tuning.STOP * height) & small
     keep = seeded > tuning.SEEDED * total
     keep[0] = beside[0] = False
     # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.

@@ -12,12 +12,19 @@ from .geometry import area, cover
 def merge(events: list[Event]) -> list[Event]:
     """Drop a text found twice: one that lies in another, in space and in time, or reads like it and lasts with it.
 
-    The longer one stays: what was found again at its end knows nothing of its beginning.
+    The longer one stays, for the time of both: what was found again at its end knows nothing of its beginning, and
+    what was lost as the picture behind it changed knows nothing of its end.
     """
     out: list[Event] = []
     for event in sorted(events, key=lambda e: (e.start - e.end, -area(e.box))):
-        if event.motion is not None or not any(o.motion is None and _again(event, o) for o in out):
+        same = (
+            None if event.motion is not None else next((o for o in out if o.motion is None and _again(event, o)), None)
+        )
+        if same is None:
             out.append(event)
+            continue
+        same.start, same.core_start = min(same.start, event.start), min(same.core_start, event.core_start)
+        same.end, same.core_end = max(same.end, event.end), max(same.core_end, event.core_end)
     return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
+from . import layers, tuning
 from .arrays import Mask, Pixels
 from .caption import Panel, panel, settle, shade
 from .detect import Detector, Found, boxes_of, look_closely, plausible
@@ -243,7 +243,7 @@ class Scan:
         strokes = strokes_of(seen, inner, pairs, height)
         mask = whole(seen, inner) if strokes is None else strokes.mask
         x0, y0, x1, y1 = inner
-        if track.faint or (mask[y0:y1, x0:x1].all() and len(track.samples) >= tuning.MARK_SAMPLES):
+        if track.faint or (mask[y0:y1, x0:x1].all() and len(track.samples) >= layers.MARK_SAMPLES):
             # Over what shines through, no single picture is sure of a stroke.
             return strokes_in(averaged(track.over(track.wide, track.samples)), inner, pairs, height)
         sung = sung_mask(samples, inner, pairs, certain=track.recoloured)
@@ -294,9 +294,9 @@ class Scan:
         found = panel(track.samples, shift(self._lines(track), -corner[0], -corner[1]), track.edges)
         if found is not None:
             self._panels.append((event, found._replace(box=shift(found.box, *corner))))
-        elif len(track.samples) >= tuning.MARK_SAMPLES:
+        elif len(track.samples) >= layers.MARK_SAMPLES:
             size = text_height(event.box)
-            around = meet(self._around(event.box, [p * size + 4 for p in tuning.MARK_PAD]), track.view)
+            around = meet(self._around(event.box, [p * size + 4 for p in layers.MARK_PAD]), track.view)
             inner = shift(event.box, -around[0], -around[1])
             veil = veil_of(track.over(around, track.samples), inner, around)
             if veil is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
+from . import layers, tuning
 from .arrays import Floats, Pixels, Plane
 from .events import Event
 from .geometry import area, shift
@@ -41,7 +41,7 @@ class Rate(NamedTuple):
         ring = max(8, min(wanted, tuning.RING_BYTES // max(1, frame_bytes)))
         sample = max(1, min(round(sample_s * per_second), ring // 2))
         static = max(3, round(tuning.MIN_STATIC_S * per_second))
-        mark, lost = (round(s * per_second) for s in (tuning.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
+        mark, lost = (round(s * per_second) for s in (layers.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
         refresh = max(2, round(tuning.REFRESH_S * per_second))
         return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, mark, lost, refresh)
 
@@ -259,7 +259,7 @@ class Track:
     def static(self) -> bool:
         """Whether it held still for long enough to lie over the picture; half of that may be fades."""
         core, shown = self.core_end - self.core_start, self.end - self.start
-        return shown >= self._rate.static and 2 * core >= self._rate.static
+        return shown >= self._rate.static and core >= max(tuning.STATIC_FRAMES, self._rate.static / 2)
 
     def event(self, ring: Ring) -> Event:
         """What is remembered; the mask is yet to be made."""
