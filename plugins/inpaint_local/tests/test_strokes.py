@@ -69,7 +69,7 @@ def test_an_outline_that_did_not_show_at_its_coming_is_masked_where_the_scene_mo
 def test_letters_are_what_their_outline_holds_though_the_outline_is_more_of_one_colour():
     fill = cv2.putText(np.zeros((160, 320), np.uint8), "Look over there", (40, 130), 0, 0.8, 255, 1, cv2.LINE_AA) / 255
     rim = cv2.dilate(fill, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
-    picture = np.full((160, 320, 3), (150, 128, 128), np.float32)
+    picture = np.full((160, 320, 3), (120, 128, 128), np.float32)
     for x in range(50, 280, 40):  # and the scene has that colour too
         picture[105:122, x : x + 4, 0] = 18
     for alpha, value in ((rim, 16), (fill, 235)):
@@ -133,3 +133,18 @@ def test_what_one_text_shows_of_its_style_mends_the_guess_at_another():
     assert excess(guess.mask, 4) < 0.2 * before
     assert guess.mask[truth()].mean() > 0.98
     assert np.array_equal(shown.mask, strokes.mask)
+
+
+def test_gaps_between_plain_letters_are_no_letters():
+    film = []
+    fill = cv2.putText(np.zeros((160, 320), np.uint8), "M A X W H N E", (40, 130), 0, 0.8, 255, 1, cv2.LINE_AA) / 255
+    for pixels in pan(45, speed=3.0)[::3]:
+        scene = cv2.GaussianBlur(pixels, (0, 0), 4).astype(np.float32)
+        scene = scene * (1 - fill[..., None]) + fill[..., None] * np.array([235, 128, 128])
+        film.append(cv2.GaussianBlur(np.rint(scene).astype(np.uint8), (0, 0), 0.7))
+    ys, xs = np.nonzero(fill > 0.1)
+    box = (int(xs.min()) - 2, int(ys.min()) - 2, int(xs.max()) + 3, int(ys.max()) + 3)
+    mask = stroke_mask(film, box)
+    assert mask[fill > 0.3].mean() > 0.98
+    x0, y0, x1, y1 = box
+    assert mask[y0:y1, x0:x1].mean() < 0.8

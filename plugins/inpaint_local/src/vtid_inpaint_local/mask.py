@@ -190,6 +190,7 @@ def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds
     Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
     """
     found: list[Seeds] = []
+    contrasts: list[float] = []
     merits: list[float] = []
     side = max(5, int(height * 0.5)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -214,12 +215,13 @@ def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds
             at = _enclosed(alike, (hat > threshold) & (_off(seen, colour) < near), inside, height)
         found.append(Seeds(at, colour, near, threshold, hat.astype(np.float32)))
         known = like is not None and float(np.abs(colour - like).max()) < tuning.COLOUR_NEAR[1]
+        contrasts.append(contrast)
         merits.append(float(contrast * np.sqrt(at.sum()) / (8 + spread)) + (1e3 if known else 0))
     if not found:
         return None
     best = int(np.argmax(merits))
-    if len(found) > 1 and like is None and _fills(found[1 - best].at, found[best].at, height):
-        best = 1 - best
+    if len(found) > 1 and like is None and contrasts[1 - best] > tuning.FILLS_CONTRAST * contrasts[best]:
+        best = 1 - best if _fills(found[1 - best].at, found[best].at, height) else best
     return found[best]
 
 
@@ -258,7 +260,7 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     weak = thin & stable & widen(inside, reach)
     stroke = widen(seeds.at, max(2, round(tuning.STROKE * height)))
     joined = ((alike | weak) & stroke) | (alike & thin & ~inside) | seeds.at
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
     seeded = np.bincount(labels[seeds.at], minlength=count)
     total = np.bincount(labels.ravel(), minlength=count)
     standing = np.bincount(labels[(seeds.hat > seeds.threshold) & alike], minlength=count)
@@ -267,6 +269,11 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & small
     # A full stop that ends the line is smaller, and nothing but what stands out.
     beside |= (standing > 0.8 * total) & (np.minimum(w, h) >= tuning.STOP * height) & small
+    # Above and below the line there are accents; what is larger is scenery of the letters' colour.
+    along = 0 if np.ptp(np.nonzero(inside.any(0))[0]) >= np.ptp(np.nonzero(inside.any(1))[0]) else 1
+    reached = np.flatnonzero(inside.any(along))
+    apart = (centres[:, along] < reached[0]) | (centres[:, along] > reached[-1])
+    beside &= apart | (np.maximum(w, h) <= tuning.ACCENT * height)
     keep = seeded > tuning.SEEDED * total
     keep[0] = beside[0] = False
     # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.

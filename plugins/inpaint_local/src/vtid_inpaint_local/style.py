@@ -36,7 +36,7 @@ class _Guess(NamedTuple):
     event: Event
     seen: Still
     inner: Box
-    colour: Floats | None
+    strokes: Strokes | None
 
     @property
     def size(self) -> int:
@@ -65,7 +65,7 @@ class Styles:
             self._shown.append(_Shown(text_height(inner), strokes.colour, strokes.reach))
             return
         plain = Still(seen.middle, seen.wander.astype(np.uint8))
-        self._guesses.append(_Guess(event, plain, inner, None if strokes is None else strokes.colour))
+        self._guesses.append(_Guess(event, plain, inner, strokes))
         self._bytes += self._guesses[-1].size
         while self._bytes > tuning.STYLE_BYTES:
             oldest = self._guesses.popleft()
@@ -81,14 +81,21 @@ class Styles:
         height = text_height(guess.inner)
         low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
         alike = [s for s in self._shown if low <= s.height <= high]
-        if guess.colour is not None:
-            alike = [s for s in alike if _near(s.colour, guess.colour)] or alike
+        own = guess.strokes
+        if own is not None:
+            alike = [s for s in alike if _near(s.colour, own.colour)] or alike
         if not alike:
             return
         colour = max((s.colour for s in alike), key=lambda c: sum(_near(c, s.colour) for s in alike))
         # Over a dark scene no black outline shows; most texts must agree that there is none.
-        reach = np.percentile([s.reach for s in alike if _near(colour, s.colour)], tuning.STYLE_MOST, axis=0)
-        mended = strokes_of(guess.seen, guess.inner, (), height, like=colour, reach=np.asarray(reach, np.float32))
+        shown = [s.reach for s in alike if _near(colour, s.colour)]
+        reach = np.asarray(np.percentile(shown, tuning.STYLE_MOST, axis=0), np.float32)
+        if own is not None and float(np.abs(own.reach - reach).max()) * height < tuning.STYLE_OFF_PX:
+            return
+        mended = strokes_of(guess.seen, guess.inner, (), height, like=colour, reach=reach)
+        if mended is not None and not _near(mended.colour, colour):
+            # Only the outline stands out: the letters within are half a stroke away from it.
+            mended = strokes_of(guess.seen, guess.inner, (), height, reach=reach + np.float32(tuning.STROKE / 2))
         if mended is not None:
             guess.event.mask = mended.mask
 

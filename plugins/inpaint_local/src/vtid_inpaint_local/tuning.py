@@ -166,11 +166,15 @@ WEAK_REACH = 0.2
 """Text heights beyond the box within which that holds."""
 LETTER_REACH = 0.5
 """Text heights beyond the box to which letters that are joined to others are followed."""
+ACCENT = 0.5
+"""Text heights: the largest accent above or below the box."""
 STOP = 0.08
 """Text heights: the smallest full stop beside the box."""
 STROKE = 0.12
 """Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
 farther off within the box is scenery of that colour."""
+FILLS_CONTRAST = 0.5
+"""Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box."""
 FILLS = 0.8
 """Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
 FILLS_DEPTH = 1.15
@@ -197,6 +201,8 @@ STYLE_HEIGHTS = 1.35
 """Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
 STYLE_MOST = 75
 """Percentile of what they show that counts."""
+STYLE_OFF_PX = 1.5
+"""Pixels up to which a guess that differs is as good."""
 STYLE_SHOWN = 40
 """Texts whose style is remembered."""
 STYLE_BYTES = 32 << 20
