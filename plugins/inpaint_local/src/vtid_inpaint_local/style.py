@@ -82,21 +82,21 @@ class Styles:
         low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
         alike = [s for s in self._shown if low <= s.height <= high]
         own = guess.strokes
-        if own is not None:
-            alike = [s for s in alike if _near(s.colour, own.colour)] or alike
+        same = [s for s in alike if own is not None and _near(s.colour, own.colour)]
+        alike = same or alike
         if not alike:
             return
         colour = max((s.colour for s in alike), key=lambda c: sum(_near(c, s.colour) for s in alike))
         # Over a dark scene no black outline shows; most texts must agree that there is none.
         shown = [s.reach for s in alike if _near(colour, s.colour)]
-        reach = np.asarray(np.percentile(shown, tuning.STYLE_MOST, axis=0), np.float32)
-        if own is not None and float(np.abs(own.reach - reach).max()) * height < tuning.STYLE_OFF_PX:
+        # What stands out most may be the outline: then the letters within are half a stroke away from it.
+        reach = np.maximum(np.percentile(shown, tuning.STYLE_MOST, axis=0), tuning.STROKE / 2).astype(np.float32)
+        wide = own is None or float((own.reach - reach).max()) * height >= tuning.STYLE_OFF_PX
+        if same and not wide:
             return
         mended = strokes_of(guess.seen, guess.inner, (), height, like=colour, reach=reach)
-        if mended is not None and not _near(mended.colour, colour):
-            # Only the outline stands out: the letters within are half a stroke away from it.
-            mended = strokes_of(guess.seen, guess.inner, (), height, reach=reach + np.float32(tuning.STROKE / 2))
-        if mended is not None:
+        # Another style, unless letters of the film's colour are there too: then scenery was taken for them.
+        if mended is not None and (wide or _near(mended.colour, colour)):
             guess.event.mask = mended.mask
 
 

@@ -173,7 +173,7 @@ STOP = 0.08
 STROKE = 0.12
 """Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
 farther off within the box is scenery of that colour."""
-FILLS_CONTRAST = 0.5
+FILLS_CONTRAST = 0.35
 """Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box."""
 FILLS = 0.8
 """Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
@@ -185,6 +185,8 @@ SEEDED = 0.2
 """Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
 """Text heights: the broadest outline."""
+OUTLINE_UNSEEN = 0.3
+"""Share of an outline that did not change as the text came, from which on that does not tell of all of it."""
 SWAY_SHOWS = 2.0
 """Levels by which the picture far from the letters changes more than they do, to tell where an outline ends."""
 SWAY_FREE = 0.85
@@ -201,8 +203,8 @@ STYLE_HEIGHTS = 1.35
 """Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
 STYLE_MOST = 75
 """Percentile of what they show that counts."""
-STYLE_OFF_PX = 1.5
-"""Pixels up to which a guess that differs is as good."""
+STYLE_OFF_PX = 2.0
+"""Pixels up to which a guess may reach farther than the style; it is as good then."""
 STYLE_SHOWN = 40
 """Texts whose style is remembered."""
 STYLE_BYTES = 32 << 20
