@@ -9,7 +9,8 @@ import pytest
 from vtid_inpaint_local.events import Event, Findings, Veil
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.lasting import Lasting, Witness, stretches
-from vtid_inpaint_local.mark import settle, veil_of
+from vtid_inpaint_local.layers import BLACK, WHITE
+from vtid_inpaint_local.mark import lettered, settle, veil_of
 from vtid_inpaint_local.mask import stroke_mask
 from vtid_inpaint_local.overlay import evidence
 from vtid_inpaint_local.plates import hole_at
@@ -198,3 +199,38 @@ def test_scenery_of_the_letters_colour_is_not_masked_beyond_the_box():
     mask = stroke_mask(film[::2], text_box())
     assert not mask[: y0 - 30].any()
     assert (mask & (fill > 0.5)).sum() > 0.96 * (fill > 0.5).sum()
+
+
+def test_the_outline_of_letters_is_no_dark_mark():
+    """Small and compressed, it shines through, follows what is beside it, and is all of one opacity, as a mark is."""
+    clean = soft_pan(72, speed=4.0, seed=3)[::3]
+    fill = bold(clean[0], 1.0)[0]
+    around = cv2.dilate(fill, np.ones((9, 9))) > 0.5
+    glow = [
+        np.rint(p * (1 - 0.6 * around[..., None]) + 0.6 * around[..., None] * np.array([16, 128, 128])) for p in clean
+    ]
+    film = [bold(p.astype(np.uint8), 1.0)[1] for p in glow]
+    assert lettered(film, around & (fill < 0.05), BLACK, 60)
+    assert not lettered([p.astype(np.uint8) for p in glow], around & (fill < 0.05), BLACK, 60)
+    mark = [bold(p, 0.4)[1] for p in clean]
+    assert not lettered(mark, fill > 0.5, WHITE, 60)
+
+
+def test_a_wire_of_the_mark_s_colour_is_no_part_of_it():
+    clean = soft_pan(72, speed=0.0, seed=3)[::3]
+    wire = cv2.line(np.zeros((160, 320), np.uint8), (236, 70), (256, 152), 255, 4)[..., None] / 255.0 * 0.4
+    film = [bold(np.rint(p * (1 - wire) + wire * np.array([235, 128, 128])).astype(np.uint8), 0.4)[1] for p in clean]
+    veil = veil_of(film, BOLD, WHOLE)
+    assert veil is not None
+    assert not (matte_of(veil)[BOLD[3] + 20 :] > 0).any()
+
+
+def test_a_caption_within_a_mark_s_reach_that_reads_otherwise_is_another_text():
+    def event(start, end, text):
+        return Event((60, 100, 200, 140), start, end, start, end, WHOLE, b"", text=text, sure=0.98)
+
+    mark, caption = event(0, 60, "SAMPLE TV"), event(62, 90, "What did she say?")
+    piece = event(62, 90, "SAMPLE")
+    veil = Veil((50, 90, 210, 150), 0, 0, 0.5, (235.0, 128.0, 128.0), alone=True)
+    out = settle([mark, caption, piece], [(mark, veil)], 75)
+    assert [(e.start, e.end, e.text) for e in out] == [(0, 90, "SAMPLE TV"), (62, 90, "What did she say?")]

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vtid_inpaint_local import tuning
 from vtid_inpaint_local.detect import Found
 from vtid_inpaint_local.events import Event, Motion, packed
+from vtid_inpaint_local.linger import Linger
 from vtid_inpaint_local.motion import course_of
 from vtid_inpaint_local.skirt import Around, changed
 from vtid_inpaint_local.track import Ring
@@ -161,7 +163,7 @@ def test_a_faint_mark_is_found_in_the_mean_of_many_frames():
             h, w = bgr.shape[:2]
             if (h, w) == (160, 320):
                 rough = cv2.Laplacian(bgr[:90], cv2.CV_32F).std()
-                return [Found(tuple(map(float, text_box(scale=0.8))), 0.9)] if rough < 8 else []
+                return [Found(tuple(map(float, text_box(scale=0.8))), 0.9)] if rough < 8 * tuning.RAISE else []
             edge = 32 + (h - 64) / 3  # a crop with a frame of 16 px, doubled, and a margin as high as the text
             return [Found((edge, edge, w - edge, h - edge), 0.9)]
 
@@ -178,3 +180,47 @@ def test_a_shadow_is_measured_on_its_own_side():
     reach = changed(cast, Around.of(core), 20, np.ones_like(core))
     assert reach[0] >= 4
     assert reach[4] == 0
+
+
+def test_what_entered_a_ticker_last_goes_too():
+    text = strip("NEWS of the day  +++  rain  +++  sun", (760, 44), (8, 32))
+    film, truth = [], []
+    for i, picture in enumerate(pan(44, speed=1.0)):
+        out, touched = laid(picture, text, 200 - 6 * i, 112)
+        film.append(out)
+        truth.append(touched)
+
+    class Late(Reader):
+        """Does not see what has just come in."""
+
+        def boxes(self, bgr):
+            seen = super().boxes(bgr)
+            return [Found((*f.box[:2], min(f.box[2], 250.0), f.box[3]), f.score) for f in seen if f.box[0] < 200]
+
+    found = scan(film, Late())
+    assert found.events
+    assert recall_of(found, truth)[0] > 0.95
+    entered = [np.where(np.arange(320) > 260, touched, False) for touched in truth[-3:]]
+    assert sum(e.sum() for e in entered) > 200
+    shown = [np.zeros_like(truth[0])] * (len(truth) - 3) + entered
+    assert recall_of(found, shown)[0] > 0.95
+
+
+def test_the_mean_is_shown_with_its_contrast_raised():
+    lingering = Linger()
+    faint = np.full((80, 320, 3), 200, np.uint8)
+    faint[30:50, 100:104] += 10
+    rng = np.random.default_rng(2)
+    for number in range(tuning.LINGER_LOOKS):
+        assert lingering.mean() is None
+        moving = faint.copy()
+        moving[:, 160:] = rng.integers(150, 250, (80, 160, 3))
+        lingering.add(10 * number, moving)
+    since, mean = lingering.mean()
+    assert since == 0
+    stroke, around = mean[40, 101].astype(int), mean[40, 120].astype(int)
+    assert (stroke - around).min() >= 17
+    for number in range(tuning.LINGER_LOOKS // 2):
+        lingering.add(100 + 10 * number, 255 - moving)
+    assert lingering.mean() is None
+    assert lingering.mean(last=True) is not None  # of the film's end

@@ -25,11 +25,13 @@ from vtid_inpaint_local.presence import Template, fade_length, walk
 from vtid_inpaint_local.scan import Scan
 from vtid_inpaint_local.shots import Cuts
 from vtid_inpaint_local.spatial import close_holes
-from vtid_inpaint_local.track import Rate
+from vtid_inpaint_local.track import Rate, Ring, Track
 from vtid_inpaint_local.verify import neighbours, only_scenery, still_seen
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ArrayFrame, burn, letters, pan, text_box, texture
+
+WHOLE = (0, 0, 320, 160)
 
 
 class Seer:
@@ -86,6 +88,25 @@ def test_fades_are_masked_to_their_last_faint_frame():
     assert shown[0] - 2 <= event.start <= shown[0]
     assert shown[-1] + 1 <= event.end <= shown[-1] + 3
     assert event.start < event.core_start < event.core_end < event.end
+
+
+def test_a_text_first_seen_while_it_fades_out_is_followed_from_where_it_was_strong():
+    strength = np.clip(np.minimum((np.arange(60) - 29) / 10, (49 - np.arange(60)) / 8), 0, 1)
+    film = [burn(p, s) if s else burn(p, text="Good night!") for p, s in zip(pan(60), strength, strict=True)]
+    ring = Ring(40)
+    for number, pixels in enumerate(film[:46]):
+        ring.push(number, ArrayFrame(pixels, number))
+    track = Track(text_box(), WHOLE, WHOLE, number=45, ring=ring, rate=Rate.of(25, 320 * 240, 0.4), score=0.9)
+    for number in range(46, 60):
+        frame = ArrayFrame(film[number], number)
+        ring.push(number, frame)
+        track.feed(number, frame, ring)
+    event = track.event(ring)
+    assert track.static
+    assert 29 <= event.start <= 34
+    assert 35 <= event.core_start <= 38
+    assert event.core_end <= 45
+    assert 48 <= event.end <= 50
 
 
 def test_one_text_after_the_other_in_the_same_place():
@@ -379,3 +400,12 @@ def test_the_median_of_pictures(count):
     stack = np.random.default_rng(count).integers(0, 256, (count, 3, 5), np.uint8)
     assert np.array_equal(median(stack), np.sort(stack, 0)[(count - 1) // 2])
     assert np.allclose(median(stack.astype(np.float32)), np.median(stack, 0))
+
+
+def test_a_text_followed_in_two_pieces_is_there_for_the_time_of_both():
+    def event(start, end):
+        return Event((292, 373, 473, 416), start, end, start, end, (0, 0, 9, 9), b"", text="not even the old captain.")
+
+    first, second = event(5, 11), event(8, 21)
+    assert merge([first, second]) == [second]
+    assert (second.start, second.core_start, second.core_end, second.end) == (5, 5, 21, 21)

@@ -17,7 +17,7 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
+from . import layers
 from .arrays import Floats, Mask, Pixels, median
 from .events import Event, Veil
 from .geometry import cover, meet, shift, text_height
@@ -47,8 +47,8 @@ class Fit(NamedTuple):
     @property
     def likely(self) -> bool:
         """Whether a half-transparent layer of a possible colour explains it."""
-        low, high = tuning.BOX_CLEAR
-        if not low <= self.k <= high or self.alike < tuning.BOX_ALIKE or self.contrast < tuning.BOX_CONTRAST:
+        low, high = layers.BOX_CLEAR
+        if not low <= self.k <= high or self.alike < layers.BOX_ALIKE or self.contrast < layers.BOX_CONTRAST:
             return False
         colour = self.c / (1 - self.k)
         return bool((colour > -20).all() and (colour < 275).all())
@@ -121,14 +121,14 @@ def _steps(picture: Floats) -> Floats:
 def _side(picture: Floats, inner: Box, height: int, sign: float) -> tuple[int, float] | None:
     """The column left of the text where the most rows step in this direction, together."""
     x0, y0, _, y1 = inner
-    last = min(picture.shape[1] - 1, x0 + max(2, round(tuning.BOX_INSIDE * height)))
+    last = min(picture.shape[1] - 1, x0 + max(2, round(layers.BOX_INSIDE * height)))
     step = sign * _steps(picture[y0:y1, : last + 2])[:, :last]
     if step.shape[1] < 3 or not step.shape[0]:
         return None
     level = np.median(step, 0)
-    level[(step > 1).mean(0) < tuning.BOX_STRAIGHT] = 0
+    level[(step > 1).mean(0) < layers.BOX_STRAIGHT] = 0
     at = int(level.argmax())
-    return (at, float(level[at])) if level[at] > tuning.BOX_STEP else None
+    return (at, float(level[at])) if level[at] > layers.BOX_STEP else None
 
 
 def _proven(picture: Floats, box: Box, sign: float) -> float | None:
@@ -138,7 +138,7 @@ def _proven(picture: Floats, box: Box, sign: float) -> float | None:
         if y1 - y0 < 6:
             return None
         step = sign * _steps(turned[y0 + 2 : y1 - 2])[:, x0]
-        if (step > 1).mean() < tuning.BOX_STRAIGHT - 0.15:
+        if (step > 1).mean() < layers.BOX_STRAIGHT - 0.15:
             return None
         strengths.append(float(np.median(step)))
     return min(strengths)
@@ -146,12 +146,12 @@ def _proven(picture: Floats, box: Box, sign: float) -> float | None:
 
 def _across(samples: Sequence[Pixels], box: Box) -> Pairs:
     """Pairs across the box's edges, a few pixels apart."""
-    d, inside, outside = tuning.BOX_APART, [], []
+    d, inside, outside = layers.BOX_APART, [], []
     for sample in samples:
         h, w = sample.shape[:2]
         x0, y0, x1, y1 = box
         # Averaged along the edge: what is alike a few pixels away is the picture's coarse part.
-        level, upright = (cv2.blur(sample, size) for size in ((tuning.BOX_ALONG, 3), (3, tuning.BOX_ALONG)))
+        level, upright = (cv2.blur(sample, size) for size in ((layers.BOX_ALONG, 3), (3, layers.BOX_ALONG)))
         xs, ys = slice(x0 + 4, x1 - 4, 3), slice(y0 + 4, y1 - 4, 3)
         if y0 >= d:
             inside.append(level[y0 + d - 1, xs])
@@ -172,7 +172,7 @@ def _across(samples: Sequence[Pixels], box: Box) -> Pairs:
 
 def _few(inside: Pixels, outside: Pixels) -> Pairs:
     """Evenly picked, so that an evening of captions stays small."""
-    every = max(1, len(inside) // tuning.BOX_PAIRS)
+    every = max(1, len(inside) // layers.BOX_PAIRS)
     return Pairs(inside[::every].astype(np.float32), outside[::every].astype(np.float32))
 
 
@@ -219,11 +219,11 @@ def fit(pairs: Pairs) -> Fit:
 
 def _black(one: Fit, x: Floats, y: Floats) -> Fit:
     """Nearly black is black: then the slope is the ratio of the means, which noise does not bend."""
-    off = np.abs(one.c / max(1e-3, 1 - one.k) - tuning.BLACK)
-    if not 0 < one.k < 1 or (off > tuning.BLACK_NEAR).any() or x.mean() - tuning.BLACK[0] < one.contrast:
+    off = np.abs(one.c / max(1e-3, 1 - one.k) - layers.BLACK)
+    if not 0 < one.k < 1 or (off > layers.BLACK_NEAR).any() or x.mean() - layers.BLACK[0] < one.contrast:
         return one
-    k = float((y.mean() - tuning.BLACK[0]) / (x.mean() - tuning.BLACK[0]))
-    return one._replace(k=k, c=np.asarray((1 - k) * np.array(tuning.BLACK), np.float32))
+    k = float((y.mean() - layers.BLACK[0]) / (x.mean() - layers.BLACK[0]))
+    return one._replace(k=k, c=np.asarray((1 - k) * np.array(layers.BLACK), np.float32))
 
 
 def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, bytes]]) -> None:
@@ -254,14 +254,14 @@ def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, b
     for event, packed in shades:
         for veil in veils:
             together = min(veil.end, event.core_end) - max(veil.start, event.core_start)
-            if 2 * together > event.core_end - event.core_start and cover(event.box, veil.box) > tuning.BOX_HOLDS:
+            if 2 * together > event.core_end - event.core_start and cover(event.box, veil.box) > layers.BOX_HOLDS:
                 event.mask = _letters(packed, event, veil)
                 break
 
 
 def _veil(box: Box, event: Event, style: Fit) -> Veil:
     """The box with a margin, for the chroma that its edges share with the picture around."""
-    margin = tuning.BOX_MARGIN
+    margin = layers.BOX_MARGIN
     x0, y0, x1, y1 = box
     shares = np.pad(np.ones((y1 - y0, x1 - x0), np.float32), margin)
     luma, u, v = (float(c) for c in style.c / (1 - style.k))
@@ -282,16 +282,16 @@ def _letters(packed: bytes, event: Event, veil: Veil) -> Mask:
     """
     x0, y0, x1, y1 = event.mask_box
     luma = (np.frombuffer(zlib.decompress(packed), np.uint8).reshape(y1 - y0, x1 - x0) << 3).astype(np.float32) + 4
-    least, most = ((1 - veil.alpha) * v + veil.alpha * veil.colour[0] for v in (tuning.BLACK[0], tuning.WHITE[0]))
+    least, most = ((1 - veil.alpha) * v + veil.alpha * veil.colour[0] for v in (layers.BLACK[0], layers.WHITE[0]))
     inside = np.zeros(luma.shape, bool)
-    edge = tuning.BOX_MARGIN
+    edge = layers.BOX_MARGIN
     bx0, by0, bx1, by1 = shift(meet(event.mask_box, veil.box), -x0, -y0)
     inside[by0 + edge : by1 - edge, bx0 + edge : bx1 - edge] = True
-    core = inside & ((luma > most + tuning.BOX_OVER) | (luma < least - tuning.BOX_OVER))
+    core = inside & ((luma > most + layers.BOX_OVER) | (luma < least - layers.BOX_OVER))
     tall = text_height(event.box)
-    if core.sum() < tuning.BOX_WRITTEN * tall * max(event.box[2] - event.box[0], event.box[3] - event.box[1]):
+    if core.sum() < layers.BOX_WRITTEN * tall * max(event.box[2] - event.box[0], event.box[3] - event.box[1]):
         return event.mask
-    return widen(core, max(1, round(tall / tuning.BOX_STROKE_PX)))
+    return widen(core, max(1, round(tall / layers.BOX_STROKE_PX)))
 
 
 def _evidence(one: Fit) -> float:
@@ -302,4 +302,4 @@ def _agrees(pairs: Pairs, style: Fit) -> bool:
     """Whether this style explains the pairs, and better than no box at all."""
     x, y = pairs.outside[:, 0], pairs.inside[:, 0]
     off = float(np.median(np.abs(y - style.k * x - style.c[0])))
-    return off < tuning.BOX_OFF and off < 0.6 * float(np.median(np.abs(y - x)))
+    return off < layers.BOX_OFF and off < 0.6 * float(np.median(np.abs(y - x)))

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from vtid.sdk import Frame
 
-from . import tuning
+from . import layers
 from .arrays import Floats, Plane
 from .events import Event, Veil
 from .geometry import cover
 from .matte import expected, plateau
+from .merging import differs
 from .veil import matte_of, weight_of
 
 
@@ -49,9 +50,9 @@ class Witness:
         here, beside = level[self._inside], level[self._outside]
         would = expected(beside, self._alpha)
         usual = float(np.median(would))
-        if usual < tuning.LAST_SEEN:
+        if usual < layers.LAST_SEEN:
             return None
-        noise = np.float32(tuning.MARK_NOISE)
+        noise = np.float32(layers.MARK_NOISE)
         return float(np.median(np.log((beside + noise) / (here + noise)))) / usual
 
 
@@ -90,7 +91,11 @@ class Lasting:
 def _among(event: Event, marks: Sequence[Event]) -> bool:
     """Whether it is a piece of one of these, in space and in time."""
     return any(
-        m.start <= event.start and event.end <= m.end and cover(event.box, m.reach) > tuning.MARK_SAME for m in marks
+        m.start <= event.start
+        and event.end <= m.end
+        and cover(event.box, m.reach) > layers.MARK_SAME
+        and not differs(event, m)
+        for m in marks
     )
 
 
@@ -113,10 +118,10 @@ def stretches(strength: Floats) -> list[tuple[int, int, dict[int, float]]]:
     # Single frames err where the scene's own edges run along the mark's.
     wide = np.pad(filled, 2, mode="edge")
     smooth = np.median(np.stack([wide[i : i + len(filled)] for i in range(5)]), 0)
-    there = np.maximum(smooth, np.minimum(filled, 1)) > tuning.LAST_LEAST
+    there = np.maximum(smooth, np.minimum(filled, 1)) > layers.LAST_LEAST
     if not there.any():
         return []
-    full = tuning.LAST_FULL * min(1.0, float(np.median(filled[there])))  # thin strokes never reach what is expected
+    full = layers.LAST_FULL * min(1.0, float(np.median(filled[there])))  # thin strokes never reach what is expected
     edges = np.flatnonzero(np.diff(np.concatenate([[0], there.astype(np.int8), [0]])))
     spans = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     return [_with_fades(filled, a, b, full) for a, b in spans if (smooth[a:b] > full).any()]
@@ -133,8 +138,8 @@ def _with_fades(strength: Floats, start: int, end: int, full: float) -> tuple[in
     for ramp in (rises, falls):
         before = full
         for n in ramp:
-            if not tuning.LAST_FAINT < strength[n] < before:
+            if not layers.LAST_FAINT < strength[n] < before:
                 break
             before = float(strength[n])
-            faint[n] = before * tuning.LAST_FULL / full
+            faint[n] = before * layers.LAST_FULL / full
     return min([start, *faint]), max([end - 1, *faint]) + 1, faint

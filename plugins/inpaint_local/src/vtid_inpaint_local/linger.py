@@ -1,13 +1,18 @@
-"""Text that no single picture shows, but the mean of many does: a faint mark over a scene that moves."""
+"""Text that no single picture shows, but the mean of many does: a faint mark over a scene that moves.
+
+In the mean its contrast is raised against what is around it: detectors were trained on text that people can read with
+ease, and pass over white letters on a bright sky however long they stand.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 
+import cv2
 import numpy as np
 
 from . import tuning
-from .arrays import Pixels
+from .arrays import Floats, Pixels
 
 
 class Linger:
@@ -22,15 +27,25 @@ class Linger:
         self._pictures.append((number, picture))
         self._fresh += 1
 
-    def mean(self) -> tuple[int, Pixels] | None:
+    def mean(self, *, last: bool = False) -> tuple[int, Pixels] | None:
         """Once in so many looks: the frame that they go back to, and their mean, in which what moved is blurred.
 
-        None in between, and where nothing moved: then each picture shows what all do.
+        Args:
+            last: of the film's end, where half as many new looks will do.
+
+        Returns:
+            None in between, and where nothing moved: then each picture shows what all do.
         """
-        if self._fresh < tuning.LINGER_LOOKS:
+        if self._fresh < tuning.LINGER_LOOKS // (2 if last else 1):
             return None
         self._fresh = 0
         stack = np.stack([p for _, p in self._pictures])
         mean = stack.mean(0, dtype=np.float32)
         moved = float(np.abs(stack[::2] - mean).mean())
-        return (self._pictures[0][0], np.rint(mean).astype(np.uint8)) if moved > tuning.LINGER_MOVES else None
+        return (self._pictures[0][0], raised(mean)) if moved > tuning.LINGER_MOVES else None
+
+
+def raised(picture: Floats) -> Pixels:
+    """A BGR picture around a middle grey, what stands out of its surroundings drawn stronger."""
+    around = cv2.GaussianBlur(picture, (0, 0), tuning.RAISE_SMOOTH * picture.shape[1])
+    return np.asarray(np.clip(np.rint(128 + tuning.RAISE * (picture - around)), 0, 255), np.uint8)

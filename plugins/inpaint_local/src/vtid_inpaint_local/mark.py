@@ -15,11 +15,13 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
-from .arrays import Floats, Pixels, Plane
+from . import layers, tuning
+from .arrays import Floats, Mask, Pixels, Plane
 from .events import Event, Veil
-from .geometry import cover, text_height
+from .geometry import cover, grow, text_height
 from .matte import Opacity, Outline, Steps, only, opacity, outline, soften, steps
+from .merging import differs
+from .spatial import close_holes
 from .veil import matte_of, packed_matte, weight_of
 
 
@@ -41,14 +43,14 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
         inner: the letters' box in them.
         box: of the crops.
     """
-    few = _every(samples, tuning.MARK_LOOKS)
-    smaller = max(1, round(text_height(inner) / tuning.MARK_TALL))
-    small = [_shrunk(s, smaller) for s in _every(samples, tuning.MARK_FIRST_LOOKS)]
-    both = [_seen(small, c) for c in (tuning.WHITE, tuning.BLACK)]
-    tries = [(seen, outline(seen.steps, alpha)) for seen in both for alpha in tuning.MARK_FIRST]
+    few = _every(samples, layers.MARK_LOOKS)
+    smaller = max(1, round(text_height(inner) / layers.MARK_TALL))
+    small = [_shrunk(s, smaller) for s in _every(samples, layers.MARK_FIRST_LOOKS)]
+    both = [_seen(small, c) for c in (layers.WHITE, layers.BLACK)]
+    tries = [(seen, outline(seen.steps, alpha)) for seen in both for alpha in layers.MARK_FIRST]
     seen, shape = max(tries, key=lambda t: t[1].weight)
     measured = opacity(seen.distance, shape.inside)
-    if shape.weight < tuning.MARK_CHANCE or measured is None or not _thin(measured) or not _hopeful(measured):
+    if shape.weight < layers.MARK_CHANCE or measured is None or not _thin(measured) or not _hopeful(measured):
         return None
     seen = _seen(few, seen.colour)
     for _ in range(2):
@@ -56,16 +58,33 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
         measured = opacity(seen.distance, shape.inside)
         if measured is None or not _thin(measured):
             return None
-    if shape.weight < tuning.MARK_WEIGHT or not _one_layer(measured, shape.weight):
+    if shape.weight < layers.MARK_WEIGHT or not _one_layer(measured, shape.weight):
         return None
     matte = soften(_luma(samples, seen.colour), shape.inside, measured.alpha)
-    grown = cv2.dilate((matte > measured.alpha / 2).astype(np.uint8), _disc(tuning.MARK_FRINGE)) > 0
+    core = np.asarray(matte > measured.alpha / 2)
+    if lettered(samples, core, seen.colour, text_height(inner)):
+        return None
+    grown = cv2.dilate(core.astype(np.uint8), _disc(layers.MARK_FRINGE)) > 0
     return _veil(np.where(grown, matte, 0), seen.colour, box)
 
 
 def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
     top = float(opacities.max())
     return Veil(box, 0, 0, top, colour, packed_matte(np.asarray(opacities / top, np.float32)), alone=True)
+
+
+def lettered(samples: Sequence[Pixels], core: Mask, colour: tuple[float, float, float], height: int) -> bool:
+    """Whether a shape is the outline of letters: what it encloses stands out the other way, which no layer makes it."""
+    shape = core.astype(np.uint8)
+    closed = cv2.morphologyEx(shape, cv2.MORPH_CLOSE, _disc(max(1, round(layers.MARK_STROKE * height))))
+    between = (closed > 0) & (cv2.dilate(shape, _disc(1)) == 0)
+    if between.sum() < layers.MARK_CORE:
+        return False
+    middle = np.median(np.stack(samples), 0).astype(np.uint8)
+    around = close_holes(middle, cv2.dilate(closed, _disc(layers.MARK_FRINGE + 1)) > 0)
+    off = middle[..., 0].astype(np.float32) - around[..., 0]
+    away = off if colour == layers.BLACK else -off
+    return float((away[between] > tuning.SEED_MIN).mean()) > layers.MARK_LETTERED
 
 
 def _every(samples: Sequence[Pixels], most: int) -> Sequence[Pixels]:
@@ -84,7 +103,7 @@ def _shrunk(pixels: Pixels, times: int) -> Pixels:
 def _seen(samples: Sequence[Pixels], colour: tuple[float, float, float]) -> Seen:
     values = np.stack(samples).astype(np.float32)
     away = (values - np.asarray(colour, np.float32)) @ _TO_RGB
-    distance = np.maximum(away if colour == tuning.BLACK else -away, 0)
+    distance = np.maximum(away if colour == layers.BLACK else -away, 0)
     return Seen(colour, distance, [steps(_luma(samples, colour)[..., None], 1), steps(distance, 3)])
 
 
@@ -95,42 +114,46 @@ _TO_RGB = np.array([[1.164, 1.164, 1.164], [0, -0.392, 2.017], [1.596, -0.813, 0
 def _luma(samples: Sequence[Pixels], colour: tuple[float, float, float]) -> Floats:
     """Distances in luma, N×H×W."""
     away = np.stack([s[..., 0] for s in samples]).astype(np.float32) - np.float32(colour[0])
-    return np.asarray(np.maximum(away if colour == tuning.BLACK else -away, 0), np.float32)
+    return np.asarray(np.maximum(away if colour == layers.BLACK else -away, 0), np.float32)
 
 
 def _thin(measured: Opacity) -> bool:
-    low, high = tuning.MARK_ALPHA
+    low, high = layers.MARK_ALPHA
     return low <= measured.alpha <= high
 
 
 def _hopeful(measured: Opacity) -> bool:
     """Whether a second look, at full size, is worth its time."""
-    follows = measured.alike > tuning.MARK_HOPE_ALIKE or measured.contrast < tuning.MARK_DULL
-    return follows and measured.spread < tuning.MARK_HOPE_SPREAD
+    follows = measured.alike > layers.MARK_HOPE_ALIKE or measured.contrast < layers.MARK_DULL
+    return follows and measured.spread < layers.MARK_HOPE_SPREAD
 
 
 def _one_layer(measured: Opacity, weight: float) -> bool:
     """Whether what is inside is what is beside it, seen through one layer of the colour that was taken."""
-    low, high = tuning.MARK_SLOPE
-    if measured.contrast < tuning.MARK_FLAT:
-        return measured.spread < tuning.MARK_FLAT_SPREAD
+    low, high = layers.MARK_SLOPE
+    if measured.contrast < layers.MARK_FLAT:
+        return measured.spread < layers.MARK_FLAT_SPREAD
     if not low < measured.slope < high:
         return False
-    if measured.contrast < tuning.MARK_DULL and weight > tuning.MARK_DULL_WEIGHT:
-        return measured.spread < tuning.MARK_DULL_SPREAD
-    return measured.alike > tuning.MARK_ALIKE and measured.spread < tuning.MARK_SPREAD
+    if measured.contrast < layers.MARK_DULL and weight > layers.MARK_DULL_WEIGHT:
+        return measured.spread < layers.MARK_DULL_SPREAD
+    return measured.alike > layers.MARK_ALIKE and measured.spread < layers.MARK_SPREAD
 
 
 def _pieces(shape: Outline, inner: Box) -> Outline:
     """Without what is too small, has too little evidence, or lies off the line."""
-    count, labels, sizes, centres = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
+    count, labels, sizes, _ = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
     height = text_height(inner)
     evidence, gaps = (np.bincount(labels.ravel(), v.ravel(), count) for v in (shape.evidence, shape.gaps))
-    across = inner[3] - inner[1] > inner[2] - inner[0]  # of a line that runs down
-    start, end = (inner[0], inner[2]) if across else (inner[1], inner[3])
-    where = centres[:, 0 if across else 1]
-    keep = (sizes[:, cv2.CC_STAT_AREA] >= tuning.MARK_SPECK * height**2) & (where > start - height / 4)
-    keep &= (where < end + height / 4) & (evidence >= tuning.MARK_DOUBT * shape.weight * gaps)
+    off = (~np.zeros_like(shape.inside)).astype(np.float32)
+    x0, y0, x1, y1 = grow(inner, height / 4, height / 4, labels.shape[1], labels.shape[0])
+    if inner[3] - inner[1] > inner[2] - inner[0]:  # a line that runs down
+        off[:, x0:x1] = 0
+    else:
+        off[y0:y1] = 0
+    area = sizes[:, cv2.CC_STAT_AREA]
+    keep = (area >= layers.MARK_SPECK * height**2) & (evidence >= layers.MARK_DOUBT * shape.weight * gaps)
+    keep &= np.bincount(labels.ravel(), off.ravel(), count) <= layers.MARK_OFF * area
     keep[0] = False
     return only(shape, keep[labels])
 
@@ -147,7 +170,8 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
     for event, veil in sorted(veils, key=lambda v: -weight_of(v[1])):
         if event.veil is not None or not any(e is event for e in out):
             continue
-        pieces = [e for e in out if e is not event and not e.erasure and cover(e.box, veil.box) > tuning.MARK_SAME]
+        others = [e for e in out if e is not event and not e.erasure and not differs(e, event)]
+        pieces = [e for e in others if cover(e.box, veil.box) > layers.MARK_SAME]
         grown = True
         while grown:
             near = [p for p in pieces if p.start <= event.end + bridge and p.end >= event.start - bridge]

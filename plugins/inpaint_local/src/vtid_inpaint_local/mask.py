@@ -26,8 +26,11 @@ from . import tuning
 from .arrays import Floats, Mask, Pixels, median
 from .geometry import text_height
 from .presence import high
-from .skirt import Around, changed, outline, shadow
+from .skirt import Around, changed, held, outline, shadow
 from .spatial import close_holes
+
+Pair = tuple[Pixels, Pixels]
+"""A crop just outside a text's time, and one just inside."""
 
 
 class Still(NamedTuple):
@@ -37,6 +40,8 @@ class Still(NamedTuple):
     """Their median."""
     wander: Floats
     """Median deviation from it, in levels of the largest channel."""
+    sway: Floats | None = None
+    """Standard deviation of the luma; None where it is not known."""
 
 
 def still(samples: Sequence[Pixels]) -> Still:
@@ -44,7 +49,7 @@ def still(samples: Sequence[Pixels]) -> Still:
     stack = np.stack(samples)
     middle = median(stack)
     wander = median(np.stack([cv2.absdiff(one, middle).max(2) for one in stack]))
-    return Still(middle, wander.astype(np.float32))
+    return Still(middle, wander.astype(np.float32), stack[..., 0].std(0, dtype=np.float32))
 
 
 def averaged(samples: Sequence[Pixels]) -> Still:
@@ -53,55 +58,109 @@ def averaged(samples: Sequence[Pixels]) -> Still:
     return Still(np.rint(mean).astype(np.uint8), np.zeros(mean.shape[:2], np.float32))
 
 
-def stroke_mask(
-    samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]] = (), *, plain: bool = False
-) -> Mask:
+class Strokes(NamedTuple):
+    """A text's pixels, and what was measured on the way to them."""
+
+    mask: Mask
+    colour: Floats
+    """Y, U, V of the letters."""
+    reach: Floats
+    """How far outline and shadow go beyond the letters in each direction (`skirt.SECTORS`), in text heights."""
+    sure: bool
+    """Whether that was told by the text's coming and going, or by a scene that moves; else it was guessed."""
+
+
+def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[Pair] = ()) -> Mask:
     """The pixels of a text, with its outline and shadow.
 
     Args:
         samples: crops (Y, U, V) over its life, wider than the text by `tuning.MASK_PAD`.
         inner: the text's box within the crops.
         edges: crops just outside and just inside its time, where there are any.
-        plain: on a caption box, letters have neither outline nor shadow, and what lies around them is worth more.
 
     Returns:
         A mask over the crops; the whole box where no strokes can be told.
     """
-    return strokes_in(still(samples), inner, edges, text_height(inner), plain=plain)
+    return strokes_in(still(samples), inner, edges, text_height(inner))
 
 
-def strokes_in(
-    seen: Still, inner: Box, edges: Sequence[tuple[Pixels, Pixels]], height: int, *, plain: bool = False
-) -> Mask:
+def strokes_in(seen: Still, inner: Box, edges: Sequence[Pair], height: int) -> Mask:
     """The same, of the samples' median; `height` of the text is given, as a piece of a line may be short."""
-    inside = np.zeros(seen.wander.shape, bool)
-    inside[inner[1] : inner[3], inner[0] : inner[2]] = True
-    seeds = _seeds(seen, inside, height)
+    strokes = strokes_of(seen, inner, edges, height)
+    return whole(seen, inner) if strokes is None else strokes.mask
+
+
+def strokes_of(
+    seen: Still,
+    inner: Box,
+    edges: Sequence[Pair],
+    height: int,
+    *,
+    like: Floats | None = None,
+    reach: Floats | None = None,
+) -> Strokes | None:
+    """The same, with what was measured; None where no strokes can be told.
+
+    Args:
+        seen: the samples as one picture.
+        inner: the text's box within it.
+        edges: as for `stroke_mask`.
+        height: of the text, pixels.
+        like: the letters' colour, where it is known from other texts of the same style.
+        reach: the same of outline and shadow, as in `Strokes`.
+    """
+    inside = whole(seen, inner)
+    seeds = _seeds(seen, inside, height, like)
     if seeds is None:
-        return inside
+        return None
     letters = _letters(seen, seeds, inside, height)
     change = _change([e for e in edges if not _taken(e[0], seeds, letters, inside)], letters, height)
     if change is not None and change.exact:
         letters &= change.levels > change.noise + tuning.CHANGED
         if not letters.any():
-            return inside
+            return None
     around = Around.of(letters)
     margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
-    if plain:
-        return np.asarray(around.distance <= margin + 1)
+    if reach is not None:
+        wide = reach * height + margin
+        return Strokes(np.asarray(around.distance <= wide[around.sector]), seeds.colour, reach, sure=True)
     rim = outline(seen.middle[..., 0], around, height)
+    moving = float("inf") if seen.sway is None else held(seen.sway, around, height)
+    rim = min(rim, moving)
     if change is not None:
         rim = min(rim, outline(change.levels, around, height))
     free = _free(seen, seeds, letters, rim)
     if change is not None and change.exact:
         found = _grown(change)
-        reach = changed(found, around, height, free) + tuning.SHADOW_SLACK * height
-        return np.asarray(around.distance <= margin + 0.5) | (
-            found & (around.distance <= reach[around.sector] + margin)
-        )
+        far = changed(found, around, height, free)
+        # A pixel that did not change is as good without the text as with it, but where the scene has moved on since.
+        ring = (around.distance > 0) & (around.distance <= rim)
+        unseen = float((change.levels[ring] <= change.noise + tuning.CHANGED).mean()) > tuning.OUTLINE_UNSEEN
+        least = margin + (rim if unseen and moving < float("inf") else 0.5)
+        near = far + tuning.SHADOW_SLACK * height + margin
+        mask = (around.distance <= least) | (found & (around.distance <= near[around.sector]))
+        far = np.maximum(far - 1, 1)  # what changed was widened by a pixel
+        shaded = far > far.min() + 1
+        style = np.where(shaded, far, np.minimum(far, rim)) / height
+        return Strokes(np.asarray(mask), seeds.colour, np.asarray(style, np.float32), sure=True)
     levels, sign = (seen.middle[..., 0], -1) if change is None else (change.levels, 1)
-    reach = np.maximum(shadow(levels, around, rim, height, free, sign), rim)
-    return np.asarray(around.distance <= reach[around.sector] + margin)
+    clear = False
+    if seen.sway is not None and moving < float("inf"):
+        clear = float(np.median(seen.sway[around.distance > height / 2])) > tuning.SWAY_CLEAR
+        if clear and change is None:
+            levels = seen.sway  # through a shadow the scene is seen to move less
+    cast = shadow(levels, around, rim, height, free, sign)
+    far = np.maximum(cast, rim)
+    mask = around.distance <= far[around.sector] + margin
+    sure = clear and (change is None or not cast.any())
+    return Strokes(np.asarray(mask), seeds.colour, np.asarray(far / height, np.float32), sure)
+
+
+def whole(seen: Still, inner: Box) -> Mask:
+    """The box itself, over the samples."""
+    inside = np.zeros(seen.wander.shape, bool)
+    inside[inner[1] : inner[3], inner[0] : inner[2]] = True
+    return inside
 
 
 def _taken(outside: Pixels, seeds: Seeds, letters: Mask, inside: Mask) -> bool:
@@ -127,12 +186,13 @@ class Seeds(NamedTuple):
     hat: Floats
 
 
-def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
-    """Bright or dark strokes, whichever are more, stronger and more of one colour.
+def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds | None:
+    """Bright or dark strokes, whichever are more, stronger and more of one colour; or of the colour that is known.
 
     Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
     """
     found: list[Seeds] = []
+    contrasts: list[float] = []
     merits: list[float] = []
     side = max(5, int(height * 0.5)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -156,8 +216,26 @@ def _seeds(seen: Still, inside: Mask, height: int) -> Seeds | None:
         if alike.sum() > 0.5 * at.sum():
             at = _enclosed(alike, (hat > threshold) & (_off(seen, colour) < near), inside, height)
         found.append(Seeds(at, colour, near, threshold, hat.astype(np.float32)))
-        merits.append(float(contrast * np.sqrt(at.sum()) / (8 + spread)))
-    return found[int(np.argmax(merits))] if found else None
+        known = like is not None and float(np.abs(colour - like).max()) < tuning.COLOUR_NEAR[1]
+        contrasts.append(contrast)
+        merits.append(float(contrast * np.sqrt(at.sum()) / (8 + spread)) + (1e3 if known else 0))
+    if not found:
+        return None
+    best = int(np.argmax(merits))
+    if len(found) > 1 and like is None and contrasts[1 - best] > tuning.FILLS_CONTRAST * contrasts[best]:
+        best = 1 - best if _fills(found[1 - best].at, found[best].at, height) else best
+    return found[best]
+
+
+def _fills(inner: Mask, outer: Mask, height: int) -> bool:
+    """Whether some strokes lie within others: letters within their outline, whose colour the scene may have too."""
+    near = widen(outer, max(1, round(tuning.STROKE * height)))
+    count = int(inner.sum())
+    if count < tuning.FILLS_SHARE * outer.sum() or (inner & near).sum() < tuning.FILLS * count:
+        return False
+    outer = outer & widen(inner, max(1, round(tuning.STROKE * height)))
+    depth = cv2.distanceTransform(widen(inner | outer, 1).astype(np.uint8), cv2.DIST_L2, 3)
+    return bool(outer.any()) and float(depth[inner].mean()) > tuning.FILLS_DEPTH * float(depth[outer].mean())
 
 
 def _enclosed(seeds: Mask, strokes: Mask, inside: Mask, height: int) -> Mask:
@@ -184,13 +262,20 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     weak = thin & stable & widen(inside, reach)
     stroke = widen(seeds.at, max(2, round(tuning.STROKE * height)))
     joined = ((alike | weak) & stroke) | (alike & thin & ~inside) | seeds.at
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
     seeded = np.bincount(labels[seeds.at], minlength=count)
     total = np.bincount(labels.ravel(), minlength=count)
     standing = np.bincount(labels[(seeds.hat > seeds.threshold) & alike], minlength=count)
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     small = np.maximum(w, h) <= 1.2 * height
     beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & small
+    # A full stop that ends the line is smaller, and nothing but what stands out.
+    beside |= (standing > 0.8 * total) & (np.minimum(w, h) >= tuning.STOP * height) & small
+    # Above and below the line there are accents; what is larger is scenery of the letters' colour.
+    along = 0 if np.ptp(np.nonzero(inside.any(0))[0]) >= np.ptp(np.nonzero(inside.any(1))[0]) else 1
+    reached = np.flatnonzero(inside.any(along))
+    apart = (centres[:, along] < reached[0]) | (centres[:, along] > reached[-1])
+    beside &= apart | (np.maximum(w, h) <= tuning.ACCENT * height)
     keep = seeded > tuning.SEEDED * total
     keep[0] = beside[0] = False
     # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.
@@ -210,9 +295,7 @@ def _line(inside: Mask, reach: int) -> Mask:
     return out
 
 
-def sung_mask(
-    samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, Pixels]], *, certain: bool
-) -> Mask | None:
+def sung_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[Pair], *, certain: bool) -> Mask | None:
     """The strokes of a line that changes its colour part by part, over all its time.
 
     Args:
@@ -247,9 +330,12 @@ def recoloured(samples: Sequence[Pixels]) -> bool:
     steady = (early.wander < tuning.STABLE) & (late.wander < tuning.STABLE)
     other = np.abs(early.middle.astype(np.int16) - late.middle).max(2) > tuning.RECOLOURED_BY
     size = min(early.middle.shape[:2])
-    strokes = np.minimum(*(np.abs(high(s.middle[..., 0], size)) for s in (early, late))) > tuning.SEED_MIN
-    share = float((steady & other & strokes).mean())
-    return tuning.RECOLOURED_SHARE[0] < share < tuning.RECOLOURED_SHARE[1]
+    # A letter is lighter than its outline before and after; a girder that the camera moved takes a light place.
+    waves = [high(s.middle[..., 0], size) for s in (early, late)]
+    strokes = (np.minimum(*np.abs(waves)) > tuning.SEED_MIN) & (waves[0] * waves[1] > 0)
+    changed_ones = steady & other & strokes
+    share, low = float(changed_ones.mean()), tuning.RECOLOURED_STROKES * float(strokes.mean())
+    return max(low, tuning.RECOLOURED_SHARE[0]) < share < tuning.RECOLOURED_SHARE[1]
 
 
 class Change(NamedTuple):
@@ -265,7 +351,7 @@ class Change(NamedTuple):
         return self.noise < tuning.QUIET
 
 
-def _change(edges: Sequence[tuple[Pixels, Pixels]], letters: Mask, height: int) -> Change | None:
+def _change(edges: Sequence[Pair], letters: Mask, height: int) -> Change | None:
     """The smaller of both changes; None where there is none, or the picture changed about as much as the text.
 
     Where the next text takes the place at once, that edge shows two texts: only the quiet one counts then.

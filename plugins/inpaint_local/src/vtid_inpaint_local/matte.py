@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from . import tuning
+from . import layers
 from .arrays import Floats, Mask, median
 
 Indices = NDArray[np.intp]
@@ -50,7 +50,7 @@ def steps(distance: Floats, apart: int) -> Steps:
         distance: N×H×W×C levels between the picture and the mark's colour, over time.
         apart: 1 shows thin strokes; 3 reaches across soft edges and halved chroma.
     """
-    logs = np.log(distance + np.float32(tuning.MARK_NOISE))
+    logs = np.log(distance + np.float32(layers.MARK_NOISE))
     right, down = (median(_differences(logs, axis, apart)) for axis in (2, 1))
     right[:, -1], down[-1] = 0, 0
     inner = np.s_[2:-2, 2:-2]
@@ -138,9 +138,9 @@ def _prices(seen: Sequence[Steps], alpha: float, axis: int) -> Prices:
         # The distance shrinks where the mark begins; noise, which the logarithm is kept from, softens the step.
         enter.append(_unlikely(step + expected(back, alpha), one.precision) - plain)
         leave.append(_unlikely(step - expected(ahead, alpha), one.precision) - plain)
-    most = tuning.MARK_SURE
-    a = np.clip(np.minimum.reduce(enter), -most, most) + tuning.MARK_EDGE
-    b = np.clip(np.minimum.reduce(leave), -most, most) + tuning.MARK_EDGE
+    most = layers.MARK_SURE
+    a = np.clip(np.minimum.reduce(enter), -most, most) + layers.MARK_EDGE
+    b = np.clip(np.minimum.reduce(leave), -most, most) + layers.MARK_EDGE
     # A cut can be minimised if no gap pays both ways; where one way pays, the other is nonsense at any price.
     first, second = np.where(a < b, a, np.maximum(a, -b)), np.where(a < b, np.maximum(b, -a), b)
     first[_last(axis)], second[_last(axis)] = 0, 0
@@ -153,7 +153,7 @@ def _last(axis: int) -> tuple[slice | int, ...]:
 
 def expected(outside: Floats, alpha: float) -> Floats:
     """The step of the logarithm into a layer of this opacity, from such a distance outside."""
-    noise = np.float32(tuning.MARK_NOISE)
+    noise = np.float32(layers.MARK_NOISE)
     return np.asarray(np.log((outside + noise) / ((1 - np.float32(alpha)) * outside + noise)), np.float32)
 
 
@@ -168,7 +168,7 @@ def _cut(gaps: Sequence[Prices]) -> Mask:
     pull = _gathered(lean_x, lean_y)
     share, ahead = np.zeros_like(pull), np.zeros_like(pull)
     dual_x, dual_y = np.zeros_like(pull), np.zeros_like(pull)
-    for _ in range(tuning.MARK_ROUNDS):
+    for _ in range(layers.MARK_ROUNDS):
         dual_x[:, :-1] += 1.2 * (ahead[:, 1:] - ahead[:, :-1])
         dual_y[:-1] += 1.2 * (ahead[1:] - ahead[:-1])
         np.clip(dual_x, -wide_x, wide_x, out=dual_x)
@@ -213,17 +213,17 @@ def opacity(distance: Floats, inside: Mask) -> Opacity | None:
     """
     grown = inside.astype(np.uint8)
     core, out = cv2.erode(grown, _SQUARE) > 0, cv2.dilate(grown, _SQUARE) == 0
-    if core.sum() < tuning.MARK_CORE:
+    if core.sum() < layers.MARK_CORE:
         core = inside
     within, without = (_mean_of(distance, mask) for mask in (core, out))
-    both = (within[1] > tuning.MARK_NEAR) & (without[1] > tuning.MARK_NEAR)
+    both = (within[1] > layers.MARK_NEAR) & (without[1] > layers.MARK_NEAR)
     here, beside = within[0][:, both].ravel(), without[0][:, both].ravel()
-    known = beside > tuning.MARK_NOISE
+    known = beside > layers.MARK_NOISE
     here, beside = here[known], beside[known]
-    if here.size < tuning.MARK_CORE:
+    if here.size < layers.MARK_CORE:
         return None
     low, middle, high = _quantiles(here / beside, beside, (0.25, 0.5, 0.75))
-    x, y = (np.log(v + tuning.MARK_NOISE / 2) for v in (beside, here))
+    x, y = (np.log(v + layers.MARK_NOISE / 2) for v in (beside, here))
     wide, narrow = float(x.std()), float(y.std())
     alike = float(((x - x.mean()) * (y - y.mean())).mean()) / max(wide * narrow, 1e-6)
     return Opacity(1 - middle, (high - low) / 2, alike, narrow / max(wide, 1e-6), wide)
@@ -231,8 +231,8 @@ def opacity(distance: Floats, inside: Mask) -> Opacity | None:
 
 def _mean_of(distance: Floats, mask: Mask) -> tuple[Floats, Floats]:
     """What it is on average around each pixel within a mask, N×H×W×C, and how much of the mask is near."""
-    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), tuning.MARK_BESIDE)
-    weighted = [cv2.GaussianBlur(one * mask[..., None], (0, 0), tuning.MARK_BESIDE) for one in distance]
+    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), layers.MARK_BESIDE)
+    weighted = [cv2.GaussianBlur(one * mask[..., None], (0, 0), layers.MARK_BESIDE) for one in distance]
     total = np.stack(weighted).reshape(distance.shape)
     return np.asarray(total / np.maximum(share, 1e-6)[..., None], np.float32), np.asarray(share, np.float32)
 
@@ -252,7 +252,7 @@ def soften(luma: Floats, inside: Mask, alpha: float) -> Floats:
         inside: the shape.
         alpha: of its plateau.
     """
-    logs = np.log(luma + np.float32(tuning.MARK_NOISE_LUMA))
+    logs = np.log(luma + np.float32(layers.MARK_NOISE_LUMA))
     right, down = (median(_differences(logs, axis, 1)) for axis in (2, 1))
     right[:, -1], down[-1] = 0, 0
     grown, full = inside.astype(np.uint8), float(np.log(1 - alpha))
@@ -261,7 +261,7 @@ def soften(luma: Floats, inside: Mask, alpha: float) -> Floats:
     sums = _summed(right, down)
     core = cv2.erode(grown, _SQUARE) > 0
     strays = np.abs(1 - np.exp(sums) - alpha * core)[core | (far & ~near)]
-    if float(strays.mean()) < tuning.MARK_STRAYS * alpha:
+    if float(strays.mean()) < layers.MARK_STRAYS * alpha:
         begin = sums  # the scene has moved so much that the sums alone are the mark, thinnest strokes and all
     else:
         begin = np.asarray(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7) * full, np.float32)
@@ -285,8 +285,8 @@ def _summed(right: Floats, down: Floats) -> Floats:
 def _drawn(right: Floats, down: Floats, begin: Floats, full: float, scale: float) -> Floats:
     """Reweighted least squares: steps of the scene count little, and pixels near "all" or "nothing" are drawn there."""
     value = np.clip(begin, 1.3 * full, 0)
-    border, near = _border(value.shape), tuning.MARK_PLATEAU
-    for _ in range(tuning.MARK_REWEIGHTS):
+    border, near = _border(value.shape), layers.MARK_PLATEAU
+    for _ in range(layers.MARK_REWEIGHTS):
         x, y = _differences(value[None], 2, 1)[0], _differences(value[None], 1, 1)[0]
         trust_x, trust_y = 2 / (scale + (right - x) ** 2), 2 / (scale + (down - y) ** 2)
         trust_x[:, -1], trust_y[-1] = 0, 0

@@ -12,12 +12,19 @@ from .geometry import area, cover
 def merge(events: list[Event]) -> list[Event]:
     """Drop a text found twice: one that lies in another, in space and in time, or reads like it and lasts with it.
 
-    The longer one stays: what was found again at its end knows nothing of its beginning.
+    The longer one stays, for the time of both: what was found again at its end knows nothing of its beginning, and
+    what was lost as the picture behind it changed knows nothing of its end.
     """
     out: list[Event] = []
     for event in sorted(events, key=lambda e: (e.start - e.end, -area(e.box))):
-        if event.motion is not None or not any(o.motion is None and _again(event, o) for o in out):
+        same = (
+            None if event.motion is not None else next((o for o in out if o.motion is None and _again(event, o)), None)
+        )
+        if same is None:
             out.append(event)
+            continue
+        same.start, same.core_start = min(same.start, event.start), min(same.core_start, event.core_start)
+        same.end, same.core_end = max(same.end, event.end), max(same.core_end, event.core_end)
     return out
 
 
@@ -29,6 +36,15 @@ def _again(event: Event, other: Event) -> bool:
     if both < 0.5 * (event.end - event.start) or cover(event.box, other.box) < 0.8 or cover(other.box, event.box) < 0.5:
         return False
     return bool(event.text) and SequenceMatcher(None, event.text, other.text).ratio() > tuning.SAME_TEXT
+
+
+def differs(a: Event, b: Event) -> bool:
+    """Whether two events surely are of two texts: both were read, and hardly a letter is the same."""
+    if min(a.sure, b.sure) < tuning.OTHER_SURE or min(len(a.text), len(b.text)) < tuning.OTHER_CHARS:
+        return False
+    matcher = SequenceMatcher(None, a.text.lower(), b.text.lower())
+    same = sum(block.size for block in matcher.get_matching_blocks())
+    return same < tuning.SAME_TEXT * min(len(a.text), len(b.text))
 
 
 def together(events: list[Event]) -> list[Event]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
+from . import layers, tuning
 from .arrays import Floats, Mask, Pixels, eight_bits
 from .events import Event, Veil
 from .fill import Filler, Mapper
@@ -112,7 +112,7 @@ def _veil_hole(veil: Veil, number: int, box: Box) -> Mask:
     """What of a caption box algebra does not bring back: its edge, and all of it while it comes and goes."""
     if veil.alone:
         return np.zeros((box[3] - box[1], box[2] - box[0]), bool)
-    return rim(veil, box, tuning.BOX_RIM, filled=not veil.start <= number < veil.end)
+    return rim(veil, box, layers.BOX_RIM, filled=not veil.start <= number < veil.end)
 
 
 def plates_of(

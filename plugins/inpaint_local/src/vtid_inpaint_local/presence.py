@@ -71,6 +71,12 @@ class Template:
         """How strongly the text stands in this crop of the same box, against the moment it was found."""
         return float((self._weight * high(luma, self.size)).sum()) / self._energy
 
+    def likeness(self, luma: Plane) -> float:
+        """Correlation of what its strokes show with what they showed then, however strongly: another text has 0.2."""
+        now, was = (high(luma, self.size) * self._strokes)[self._strokes], self._weight[self._strokes]
+        norm = float(now.std() * was.std())
+        return float(((now - now.mean()) * (was - was.mean())).mean()) / norm if norm > 0 else 0.0
+
     def same(self, luma: Plane) -> float:
         """The share of its strokes that still have their value."""
         now = luma.ravel()[self._at].astype(np.int16)

@@ -63,6 +63,7 @@ class Roll:
         self.lines: list[Box] = []
         self.texts = 0
         self._views: dict[int, View] = {}
+        self._ends: dict[int, View] = {}
         room = tuning.ROLL_BYTES // (3 * (x1 - x0 if course.upright else wide) * (self.window[3] - self.window[1]))
         self._stride = max(1.0, self._length / min(tuning.ROLL_VIEWS, max(6, room / (2 * tuning.ROLL_SPAN))))
         # Credits are matched where text was seen; the whole picture would cost more and hold more of the scene.
@@ -104,13 +105,17 @@ class Roll:
                 self._reference = now, offset
             if min((abs(offset - v.offset) for v in self._views.values()), default=self._stride) >= self._stride:
                 self._keep(number, frame)
+            self._ends[way] = self._view(number, frame)
         return found
 
     def _relief(self, frame: Frame) -> Floats:
         return self._level(relief(frame.luma(self._match), self._size))
 
     def _keep(self, number: int, frame: Frame) -> None:
-        self._views[number] = View(self.offsets[number], self._level(crop8(frame, self.window)))
+        self._views[number] = self._view(number, frame)
+
+    def _view(self, number: int, frame: Frame) -> View:
+        return View(self.offsets[number], self._level(crop8(frame, self.window)))
 
     def _level(self, picture: Pixels) -> Pixels:
         """Turned so that the text runs from side to side."""
@@ -204,8 +209,8 @@ class Roll:
         canvas = (left, top, right, top + across)
         mask = np.zeros((across, right - left), bool)
         for line in self.lines:
-            for piece in _pieces(meet(line, canvas), self._size):
-                self._draw(mask, canvas, piece)
+            for piece in self._open_ended(_pieces(meet(line, canvas), self._size)):
+                self._draw(mask, canvas, meet(piece, canvas))
         if not mask.any():
             return None
         moves = [(0, round(o)) if self.course.upright else (round(o), 0) for o in come]
@@ -228,6 +233,16 @@ class Roll:
         come = self.offsets[number]
         return max((min(b + come, self._length) - max(a + come, 0) for a, _, b, _ in self.lines), default=0)
 
+    def _open_ended(self, pieces: list[Box]) -> list[Box]:
+        """The pieces of a ticker's line, drawn out to where it comes from: what entered last was not looked at yet."""
+        if self.course.upright or not pieces:
+            return pieces
+        beyond = round(tuning.ROLL_BEYOND * self._size)
+        at = -1 if self.course.speed < 0 else 0
+        x0, y0, x1, y1 = pieces[at]
+        pieces[at] = (x0, y0, x1 + beyond, y1) if at else (x0 - beyond, y0, x1, y1)
+        return pieces
+
     def _draw(self, mask: Mask, canvas: Box, piece: Box) -> None:
         """Mask one piece of a line."""
         height = min(self._size, piece[3] - piece[1])
@@ -245,7 +260,8 @@ class Roll:
         """Median and deviation of all views over a part of the canvas, and which of it any view shows."""
         x0, y0, x1, y1 = box
         stack = []
-        for view in self._views.values():
+        # The first and the last show what no other does: text just leaving, and text just entering.
+        for view in (*self._views.values(), *self._ends.values()):
             come = round(view.offset)
             a, b = max(x0, -come), min(x1, self._length - come)
             if b > a:

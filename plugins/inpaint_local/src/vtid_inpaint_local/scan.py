@@ -9,21 +9,22 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
-from .arrays import Pixels, median
+from . import layers, tuning
+from .arrays import Mask, Pixels, median
 from .caption import Panel, panel, settle, shade
 from .detect import Detector, Found, boxes_of, look_closely, plausible
 from .events import Event, Findings, Veil, erasure
 from .geometry import Turn, area, cover, grow, meet, shift, text_height, union
-from .linger import Linger
+from .linger import Linger, raised
 from .mark import settle as settle_marks
 from .mark import veil_of
-from .mask import averaged, stroke_mask, strokes_in, sung_mask
+from .mask import Pair, averaged, still, strokes_in, strokes_of, sung_mask, whole
 from .merging import merge, together
 from .motion import course_of
 from .overlay import evidence
 from .roll import Roll
 from .shots import Cuts
+from .style import Styles
 from .track import Rate, Ring, Track
 from .zones import Zones
 
@@ -47,6 +48,7 @@ class Scan:
         self._tracks: list[Track] = []
         self._rolls: list[Roll] = []
         self._lingering = Linger()
+        self._styles = Styles()
         self._next_look = rate.sample // 4
         self._last_look = -1
         self._marks: list[tuple[Event, Veil]] = []
@@ -77,11 +79,12 @@ class Scan:
         last = len(self.found.times) - 1
         frame = self._ring.get(last)
         if self._detector is not None and frame is not None and self._last_look < last:
-            self._look(last, frame)
+            self._look(last, frame, last=True)
         for track in list(self._tracks):
             self._close(track)
         for roll in list(self._rolls):
             self._unroll(roll, last)
+        self._styles.settle()
         self.found.cuts = self._cuts.found()
         self.found.events = together(merge(self.found.events))
         kept = {id(e) for e in self.found.events}
@@ -93,7 +96,7 @@ class Scan:
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
-    def _look(self, number: int, frame: Frame) -> None:
+    def _look(self, number: int, frame: Frame, *, last: bool = False) -> None:
         """Detector on this frame; what is new is looked at again at full size and followed."""
         self.found.looks += 1
         self._last_look = number
@@ -118,12 +121,12 @@ class Scan:
             for found in fresh:
                 for close in self._refine(full, found):
                     self._follow(close, number, frame)
-        self._linger(number, frame, picture)
+        self._linger(number, frame, picture, last=last)
 
-    def _linger(self, number: int, frame: Frame, picture: Pixels) -> None:
+    def _linger(self, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
         """Look for faint text in the mean of the last looks."""
         self._lingering.add(number, picture)
-        if (mean := self._lingering.mean()) is None:
+        if (mean := self._lingering.mean(last=last)) is None:
             return
         since = 0 if mean[0] <= self._rate.sample else mean[0]
         for found in self._find(mean[1]):
@@ -136,17 +139,21 @@ class Scan:
                     self._follow(close, number, frame, since)
 
     def _blurred(self) -> Pixels:
-        """The mean of some frames in the ring, at full size and upright."""
+        """The mean of some frames in the ring, at full size and upright, its contrast raised."""
         newest = len(self.found.times) - 1
         picked = [f for f in (self._ring.get(newest - back) for back in range(0, len(self._ring), 4)) if f is not None]
         total = np.zeros((self._turn.height, self._turn.width, 3), np.float32)
         for frame in picked:
             total += frame.bgr()
-        return self._turn.upright(np.rint(total / len(picked)).astype(np.uint8))
+        return self._turn.upright(raised(np.asarray(total / len(picked), np.float32)))
 
     def _met(self, box: Box, since: int) -> bool:
-        """Whether text there has been followed since then: what shows by itself needs no mean."""
-        boxes = [t.box for t in self._tracks] + [e.box for e in self.found.events if e.end > since]
+        """Whether text there has been followed since then: what shows by itself needs no mean.
+
+        What was seen for a moment and did not hold still was not followed.
+        """
+        boxes = [t.box for t in self._tracks if t.there or t.static]
+        boxes += [e.box for e in self.found.events if e.end > since]
         boxes += [roll.window for roll in self._rolls]
         return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in boxes)
 
@@ -224,21 +231,27 @@ class Scan:
             return
         inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
         edges = [track.over(track.wide, e) for e in track.edges]
-        pairs = [(outside, inside) for outside, inside in edges]
-        event.mask = stroke_mask(samples, inner, pairs)
-        x0, y0, x1, y1 = inner
-        if track.faint or (event.mask[y0:y1, x0:x1].all() and len(track.samples) >= tuning.MARK_SAMPLES):
-            # Over what shines through, no single picture is sure of a stroke.
-            everything = track.over(track.wide, track.samples)
-            event.mask = strokes_in(averaged(everything), inner, pairs, text_height(inner))
+        pairs = [(outside, within) for outside, within in edges]
+        event.mask = self._mask(track, event, samples, inner, pairs)
         there = shift(event.box, -track.view[0], -track.view[1])
         event.evidence = evidence(samples, inner, begin, track.edges[len(begin) :], there)
-        if not track.faint:
-            sung = sung_mask(samples, inner, pairs, certain=track.recoloured)
-            if sung is not None:
-                event.mask = event.mask | sung
         self.found.events.append(event)
         self._look_behind(track, event, samples)
+
+    def _mask(self, track: Track, event: Event, samples: list[Pixels], inner: Box, pairs: list[Pair]) -> Mask:
+        """Which pixels are its strokes."""
+        seen, height = still(samples), text_height(inner)
+        strokes = strokes_of(seen, inner, pairs, height)
+        mask = whole(seen, inner) if strokes is None else strokes.mask
+        x0, y0, x1, y1 = inner
+        if track.faint or (mask[y0:y1, x0:x1].all() and len(track.samples) >= layers.MARK_SAMPLES):
+            # Over what shines through, no single picture is sure of a stroke.
+            return strokes_in(averaged(track.over(track.wide, track.samples)), inner, pairs, height)
+        sung = sung_mask(samples, inner, pairs, certain=track.recoloured)
+        if sung is not None:
+            return mask | sung
+        self._styles.add(event, seen, inner, strokes)
+        return mask
 
     # --- text that moves --------------------------------------------------------------------------------------------
 
@@ -282,9 +295,9 @@ class Scan:
         found = panel(track.samples, shift(self._lines(track), -corner[0], -corner[1]), track.edges)
         if found is not None:
             self._panels.append((event, found._replace(box=shift(found.box, *corner))))
-        elif len(track.samples) >= tuning.MARK_SAMPLES:
+        elif len(track.samples) >= layers.MARK_SAMPLES:
             size = text_height(event.box)
-            around = meet(self._around(event.box, [p * size + 4 for p in tuning.MARK_PAD]), track.view)
+            around = meet(self._around(event.box, [p * size + 4 for p in layers.MARK_PAD]), track.view)
             inner = shift(event.box, -around[0], -around[1])
             veil = veil_of(track.over(around, track.samples), inner, around)
             if veil is not None:

@@ -42,7 +42,9 @@ class Around(NamedTuple):
         return cls(np.asarray(distance, np.float32), np.rint(turn).astype(np.int64) % SECTORS)
 
 
-def profile(levels: Plane, around: Around, reach: int, free: Mask | None = None) -> tuple[Floats, NDArray[np.int64]]:
+def profile(
+    levels: Plane | Floats, around: Around, reach: int, free: Mask | None = None
+) -> tuple[Floats, NDArray[np.int64]]:
     """Mean level at each whole distance from 1 to `reach`, per direction, and of how many pixels: SECTORS×reach."""
     ring = np.rint(around.distance).astype(np.int64)
     near = (ring >= 1) & (ring <= reach)
@@ -78,6 +80,30 @@ def outline(levels: Plane, around: Around, height: int) -> float:
     flat = off <= max(9.0, 0.18 * float(off.max()))
     radius = int(flat.argmax()) if flat.any() else reach
     return float(np.clip(radius, 1, max(3.0, tuning.RIM_MAX * height + 2)))
+
+
+def held(sway: Floats, around: Around, height: int) -> float:
+    """How far an outline reaches all round, where the scene moves: it stands as still as the letters do.
+
+    Args:
+        sway: how much each pixel changed while the text stood, levels.
+        around: of the letters.
+        height: of the text, pixels.
+
+    Returns:
+        Pixels; what little a shadow's rim lets through counts as text. Infinite where the scene does not tell.
+    """
+    reach = max(5, int(0.45 * height))
+    means, count = profile(sway, around, reach)
+    total = count.sum(0)
+    letters = around.distance == 0
+    if (total < 20).any() or not letters.any():
+        return float("inf")
+    ring = (means * count).sum(0) / total
+    own, far = float(sway[letters].mean()), float(np.median(ring[int(reach * 0.7) :]))
+    if far - own < tuning.SWAY_SHOWS:
+        return float("inf")
+    return float((ring >= own + tuning.SWAY_FREE * (far - own)).argmax())
 
 
 def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, sign: int) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
+from . import layers, tuning
 from .arrays import Floats, Pixels, Plane
 from .events import Event
 from .geometry import area, shift
@@ -41,7 +41,7 @@ class Rate(NamedTuple):
         ring = max(8, min(wanted, tuning.RING_BYTES // max(1, frame_bytes)))
         sample = max(1, min(round(sample_s * per_second), ring // 2))
         static = max(3, round(tuning.MIN_STATIC_S * per_second))
-        mark, lost = (round(s * per_second) for s in (tuning.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
+        mark, lost = (round(s * per_second) for s in (layers.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
         refresh = max(2, round(tuning.REFRESH_S * per_second))
         return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, mark, lost, refresh)
 
@@ -128,6 +128,12 @@ class Track:
         self.recoloured = False
         self._follower = Follower(self.template, self._luma(frame), rate.refresh)
         self.core_start, self.start = self._look_back(ring)
+        if since is None and (full := self._fullest(ring)) is not None:
+            self._begin_again(*full, ring)
+            for later in range(self.seen + 1, number + 1):
+                if (after := ring.get(later)) is not None:
+                    self.feed(later, after, ring)
+            return
         # What only the mean showed may be too faint to be seen in single frames; then the mean says since when.
         if since is not None and self.start >= since:
             self.core_start = self.start = since
@@ -151,6 +157,16 @@ class Track:
         self._edge(ring, start - 1, self.seen - core)
         self._sample_back(ring, [amplitude for _, amplitude in states[:core]])
         return self.seen - core, start
+
+    def _fullest(self, ring: Ring) -> tuple[int, Frame] | None:
+        """The frame before in which it stood at full strength, where it was found while fading out; else None."""
+        best, most = None, tuning.GROWN
+        for ago, frame in enumerate(ring.before(self.seen), 1):
+            luma = frame.luma(self.box)
+            amplitude = self.template.amplitude(luma)
+            if amplitude > most and self.template.likeness(luma) > tuning.GROWN_LIKE:
+                best, most = (self.seen - ago, frame), amplitude
+        return best
 
     def _sample_back(self, ring: Ring, strengths: Sequence[float]) -> None:
         for ago in range(self._stride, len(strengths), self._stride):
@@ -208,10 +224,11 @@ class Track:
         self.core_end, self._amplitude = number + 1, amplitude
         if self._mean is None and amplitude > tuning.GROWN and number - self.seen < self._rate.fade:
             self._begin_again(number, frame, ring)
+            return
         self._sample(frame, number, amplitude)
 
     def _begin_again(self, number: int, frame: Frame, ring: Ring) -> None:
-        """It was found while still faint: against so weak a template, another text before it looks like itself."""
+        """It was found while faint: against so weak a template, another text before it looks like itself."""
         self.template = Template(frame.luma(self.box))
         self._follower = Follower(self.template, frame.luma(self.box), self._rate.refresh)
         self.seen, self._amplitude = number, 1.0
@@ -219,6 +236,7 @@ class Track:
         self._strengths.clear()
         self.edges.clear()
         self.core_start, self.start = self._look_back(ring)
+        self._sample(frame, number, 1.0)
 
     @property
     def strong(self) -> list[Pixels]:
@@ -232,20 +250,21 @@ class Track:
         x0, y0, x1, y1 = shift(box, -self.view[0], -self.view[1])
         return [crop[y0:y1, x0:x1] for crop in crops]
 
-    def close(self, ring: Ring) -> int:
-        """One past the last frame that shows any of it."""
-        end = self.core_end + fade_length(self._misses[: self._rate.fade], self._amplitude)
-        self._edge(ring, end, self.core_end - 1)
-        return end
+    @property
+    def end(self) -> int:
+        """One past the last frame that shows any of it, as far as is known."""
+        return self.core_end + fade_length(self._misses[: self._rate.fade], self._amplitude)
 
     @property
     def static(self) -> bool:
-        """Whether it held still for long enough to lie over the picture."""
-        return self.core_end - self.core_start >= self._rate.static
+        """Whether it held still for long enough to lie over the picture; half of that may be fades."""
+        core, shown = self.core_end - self.core_start, self.end - self.start
+        return shown >= self._rate.static and core >= max(tuning.STATIC_FRAMES, self._rate.static / 2)
 
     def event(self, ring: Ring) -> Event:
         """What is remembered; the mask is yet to be made."""
-        end = self.close(ring)
+        end = self.end
+        self._edge(ring, end, self.core_end - 1)
         return Event(self.box, self.start, end, self.core_start, self.core_end, self.wide, b"", score=max(self.scores))
 
 

@@ -32,6 +32,12 @@ LINGER_LOOKS = 6
 LINGER_MOVES = 4.0
 """Levels by which their pictures differ on average for that to show more than each of them."""
 
+RAISE = 2.0
+"""By how much contrast is raised in that mean. With 2, white letters at an opacity of 0.3 on a bright sky are seen,
+with 1 not; and in clips without any text less is seen of what is none."""
+RAISE_SMOOTH = 0.027
+"""Of the picture's width: the sigma of what counts as around; a large letter's height."""
+
 # --- dbnet: a detector that the operator added ------------------------------------------------------------------------
 
 DB_SIDE = 960
@@ -48,6 +54,8 @@ DB_GROW = 1.6
 
 MIN_STATIC_S = 0.3
 """A text that does not hold still so long belongs to the scene (or scrolls)."""
+STATIC_FRAMES = 4
+"""Frames of that in which it stands at full strength; fewer are a stroke of the scene that passes."""
 BRIDGE_S = 0.45
 """A text that vanishes for less (a flash, a cut) has not ended."""
 FADE_S = 0.8
@@ -73,6 +81,8 @@ FADE_FIRST = 0.3
 """The same for a fade's first frame: another text in the same place leaves an amplitude of 0.2."""
 SAME_TEXT = 0.6
 """Share of characters that two readings of one text have in common."""
+OTHER_SURE, OTHER_CHARS = 0.9, 4
+"""Confidence and letters of two readings from which less than that tells two texts apart."""
 PARTS = 12
 """Parts of a line that are compared one by one: as it is sung, a karaoke line changes its colour part by part, …"""
 PART_SAME = (0.75, 1.33)
@@ -82,7 +92,9 @@ PARTS_SAME = 0.6
 REFRESH_S = 0.2
 """How long before."""
 GROWN = 1.2
-"""Amplitude that says that the text was found while still fading in."""
+"""Amplitude that says that the text was found while still fading in, or already fading out, …"""
+GROWN_LIKE = 0.7
+"""… where its strokes correlate so much with themselves when they were found."""
 SAMPLES = (15, 60)
 """Crops kept per text: the temporal median of 15 hides most backgrounds; marks, which are small, get more, …"""
 SAMPLE_BYTES = 6 << 20
@@ -91,6 +103,8 @@ RECOLOURED_BY = 50
 """Levels by which a sung line's letters look different at the end, …"""
 RECOLOURED_SHARE = (0.02, 0.4)
 """… as strokes in such a share of its box: letters take a part, another scene all of it."""
+RECOLOURED_STROKES = 0.1
+"""Of all the strokes at least such a share."""
 RECOLOURED = 3
 """Crops of one stretch of a text that changes its colour, masked by itself."""
 STRONG = 0.75
@@ -119,6 +133,8 @@ ROLL_SPAN = 2.0
 """Picture lengths that move past in one event: what is kept at a time does not grow with the film."""
 ROLL_VIEWS = 12
 """Crops kept while a text crosses the picture."""
+ROLL_BEYOND = 6.0
+"""Text heights beyond the text that was seen in which more of a ticker is looked for: so far it goes between looks."""
 ROLL_BYTES = 64 << 20
 """What they may take."""
 ROLL_WIDE = 0.4
@@ -153,19 +169,49 @@ WEAK_REACH = 0.2
 """Text heights beyond the box within which that holds."""
 LETTER_REACH = 0.5
 """Text heights beyond the box to which letters that are joined to others are followed."""
+ACCENT = 0.5
+"""Text heights: the largest accent above or below the box."""
+STOP = 0.08
+"""Text heights: the smallest full stop beside the box."""
 STROKE = 0.12
 """Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
 farther off within the box is scenery of that colour."""
+FILLS_CONTRAST = 0.35
+"""Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box."""
+FILLS = 0.8
+"""Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
+FILLS_DEPTH = 1.15
+"""… how much deeper than those they lie in the shape of both, …"""
+FILLS_SHARE = 0.3
+"""… and how many pixels they have, against it."""
 SEEDED = 0.2
 """Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
 RIM_MAX = 0.16
 """Text heights: the broadest outline."""
+OUTLINE_UNSEEN = 0.3
+"""Share of an outline that did not change as the text came, from which on that does not tell of all of it."""
+SWAY_SHOWS = 2.0
+"""Levels by which the picture far from the letters changes more than they do, to tell where an outline ends."""
+SWAY_FREE = 0.85
+"""Share of that difference from which on nothing lies over the picture any more."""
+SWAY_CLEAR = 10.0
+"""Levels by which it changes for that to tell of a shadow too: twice what a shadow must show."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
 SHADOW_SHOWS = 5.0
 """Levels by which the mean on one side of the letters differs for a shadow to lie there."""
 SHADOW_SLACK = 0.06
 """Text heights beyond the measured reach within which pixels that changed with the text belong to it."""
+STYLE_HEIGHTS = 1.35
+"""Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
+STYLE_MOST = 75
+"""Percentile of what they show that counts."""
+STYLE_OFF_PX = 2.0
+"""Pixels up to which a guess may reach farther than the style; it is as good then."""
+STYLE_SHOWN = 40
+"""Texts whose style is remembered."""
+STYLE_BYTES = 32 << 20
+"""What pictures of guessed texts may take, until a text that shows more comes along."""
 QUIET = 6.0
 """Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
 CHANGED = 5.0
@@ -174,126 +220,6 @@ TAKEN = 0.3
 """Share of a text's strokes in whose colour as many pixels stood in its place before or after it, for another text."""
 MARGIN_TEXT_PX = 18.0
 """One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
-
-# --- caption: the box behind ------------------------------------------------------------------------------------------
-
-BOX_INSIDE = 0.15
-"""Text heights by which the detector's box may reach beyond the caption box."""
-BOX_STEP = 3.0
-"""Luma levels by which the temporal mean steps at the box's edges at least."""
-BOX_STRAIGHT = 0.75
-"""Share of an edge's pixels that step the same way."""
-BOX_APART = 3
-"""Pixels to both sides of an edge at which the picture is compared; compression mixes what is nearer."""
-BOX_ALONG = 9
-"""Pixels along an edge that are averaged for the comparison."""
-BOX_PAIRS = 500
-"""Comparisons kept per caption and kind."""
-BOX_CLEAR = (0.12, 0.93)
-"""Share of the background that shows through, for a box to be one and not to be opaque."""
-BOX_ALIKE = 0.6
-"""Correlation across the edges; beside a sign in the scene there is none."""
-BOX_CONTRAST = 6.0
-"""Levels by which the background varies at least, else the slope means nothing."""
-BOX_OFF = 7.0
-"""Levels (median) within which a film's style must explain a caption's edges."""
-BLACK = (16.0, 128.0, 128.0)
-BLACK_NEAR = (10.0, 6.0, 6.0)
-"""Y, U, V of the colour that nearly all caption boxes have, and how near an estimate must be to mean it."""
-BOX_RIM = 0
-"""Pixels to both sides of the box's edge that are filled, not computed: 2 were worth 25 dB where algebra, with chroma
-mixed as encoders do, gives 27 to 34 in the very edge and 36 beside it."""
-BOX_MARGIN = 2
-"""Pixels around a box in which its chroma is looked after."""
-BOX_HOLDS = 0.8
-"""Share of a line that lies in a box, for the line to be one of its."""
-WHITE = (235.0, 128.0, 128.0)
-BOX_OVER = 14.0
-"""Levels by which letters are brighter than white, or darker than black, would be through the box."""
-BOX_WRITTEN = 0.04
-"""Share of a line's box that such letters cover at least; others have their mask from elsewhere."""
-BOX_STROKE_PX = 30.0
-"""One pixel of margin per so much text height, at least one: on a box whose picture is known, fat masks cost most."""
-VEIL_CHROMA = 0.6
-"""Chroma samples (sigma) over which a veil's opacity is averaged for chroma, beyond the sample's own pixels."""
-
-# --- mark: the text that is itself half-transparent -------------------------------------------------------------------
-
-MARK_SAMPLES = 20
-"""Crops from which on a text may be a mark: shorter ones are captions."""
-MARK_LOOKS = 24
-"""Crops in which its outline is sought; more do not move it."""
-MARK_PAD = (1.8, 1.0)
-"""Text heights left and right, above and below the box, in which it is sought: beside letters there may be a sign."""
-MARK_FIRST_LOOKS = 8
-MARK_TALL = 24
-"""Most captions are no marks: the first look is at few crops, made smaller by so many pixels of text height each."""
-MARK_NOISE = 8.0
-"""Levels added to distances before their logarithm is taken: near the mark's own colour there is only noise."""
-MARK_NOISE_LUMA = 2.0
-"""The same for the soft edges; more would lower their plateau by a tenth."""
-MARK_SURE = 6.0
-"""Most that a single gap may say for or against an outline, natural logarithm: codecs break every law now and then."""
-MARK_EDGE = 1.0
-"""Price of an outline per gap, natural logarithm: keeps leaves and branches out; from 0.3 to 1.2 little changes."""
-MARK_ROUNDS = 200
-"""Of the descent; 800 find the same shape."""
-MARK_CORE = 40
-"""Pixels that a shape must have left without its edge, for the edge to be left out of the measurement."""
-MARK_BESIDE = 2.0
-"""Pixels (sigma) over which inside and outside are averaged, when they are compared across the outline, …"""
-MARK_NEAR = 0.12
-"""… and the share of that neighbourhood which each must fill."""
-MARK_FIRST = (0.22, 0.42)
-"""Opacities with which the first shape is sought; it measures itself from then on, and two rounds settle it."""
-MARK_CHANCE = 1.25
-"""Evidence per gap without which the first shape is nothing: on captions with outlines it reaches 1.3, on marks 1.4 to
-3.6."""
-MARK_HOPE_ALIKE, MARK_HOPE_SPREAD = 0.35, 0.2
-"""Correlation and spread, explained below, that the first shape of a mark never misses; half of all captions do."""
-MARK_WEIGHT = 1.4
-"""Evidence per gap of the settled shape; marks have 1.6 and more."""
-MARK_SPREAD = 0.13
-"""Most that single places may disagree about the opacity; marks 0.02 to 0.12, other things 0.05 to 0.5."""
-MARK_ALIKE = 0.5
-"""Correlation across the outline: marks 0.6 to 0.95, opaque letters up to 0.5 …"""
-MARK_SLOPE = (0.7, 1.35)
-"""… and with another slope: marks 0.8 to 1.1."""
-MARK_FLAT = 0.03
-"""Contrast (of the logarithm) below which there is nothing to compare, and any opacity gives the same picture, …"""
-MARK_FLAT_SPREAD = 0.04
-"""… if it is one opacity."""
-MARK_DULL = 0.2
-"""Contrast below which grain makes the correlation small; the slope still tells opaque letters, …"""
-MARK_DULL_SPREAD = 0.07
-MARK_DULL_WEIGHT = 2.5
-"""… if the opacity is one, and the evidence per gap is as much as this."""
-MARK_ALPHA = (0.12, 0.8)
-"""Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
-MARK_SPECK = 0.02
-"""Squared text heights: the smallest piece."""
-MARK_DOUBT = 0.5
-"""Share of the shape's evidence per gap which each piece must have."""
-MARK_STRAYS = 0.15
-"""Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
-to 0.1, over still ones 0.3 and more."""
-MARK_PLATEAU = 0.01
-"""Deviation of the logarithm on the plateau and beside the mark."""
-MARK_REWEIGHTS = 8
-MARK_FRINGE = 2
-"""Pixels around the shape that may be a little opaque."""
-LAST_SEEN = 0.05
-"""Expected step (of the logarithm) below which a mark cannot be told from its background: white on snow."""
-LAST_LEAST = 0.2
-"""Strength from which on a mark is there: with it, single frames measured 0.4 to 1.2; without it, -0.1 to 0.1."""
-LAST_FULL = 0.8
-"""Share of its usual strength below which, at its beginning or its end, it is fading."""
-LAST_FAINT = 0.05
-"""Strength down to which a fade is followed."""
-MARK_SAME = 0.7
-"""Share of a text's box in a mark's for the text to be a piece of the mark."""
-MARK_BRIDGE_S = 3.0
-"""Seconds for which a mark may drown in the scene between two pieces."""
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 

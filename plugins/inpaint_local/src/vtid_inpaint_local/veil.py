@@ -16,7 +16,7 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
+from . import layers
 from .arrays import Floats, Mask, Pixels
 from .events import Event, Veil
 from .geometry import area, meet
@@ -105,7 +105,7 @@ def _channels(matte: bytes, alpha: float, box: Box, cell: tuple[int, int]) -> Fl
     rows, columns = -(-(top + height) // down), -(-(left + width) // across)
     padded = np.pad(luma, ((top, rows * down - top - height), (left, columns * across - left - width)))
     mean = padded.reshape(rows, down, columns, across).mean((1, 3))
-    soft = cv2.GaussianBlur(mean, (3, 3), tuning.VEIL_CHROMA)
+    soft = cv2.GaussianBlur(mean, (3, 3), layers.VEIL_CHROMA)
     chroma = soft.repeat(down, 0).repeat(across, 1)[top : top + height, left : left + width]
     return np.dstack([luma, chroma, chroma])
 

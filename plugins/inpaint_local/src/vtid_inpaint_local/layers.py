@@ -1,0 +1,133 @@
+"""Every number of half-transparent layers, the boxes behind captions and marks: its unit, and why it has this value.
+
+As in `tuning`, most were measured on clips of which the truth was known, and lengths follow the text's height.
+"""
+
+from __future__ import annotations
+
+# --- caption: the box behind ------------------------------------------------------------------------------------------
+
+BOX_INSIDE = 0.15
+"""Text heights by which the detector's box may reach beyond the caption box."""
+BOX_STEP = 3.0
+"""Luma levels by which the temporal mean steps at the box's edges at least."""
+BOX_STRAIGHT = 0.75
+"""Share of an edge's pixels that step the same way."""
+BOX_APART = 3
+"""Pixels to both sides of an edge at which the picture is compared; compression mixes what is nearer."""
+BOX_ALONG = 9
+"""Pixels along an edge that are averaged for the comparison."""
+BOX_PAIRS = 500
+"""Comparisons kept per caption and kind."""
+BOX_CLEAR = (0.12, 0.93)
+"""Share of the background that shows through, for a box to be one and not to be opaque."""
+BOX_ALIKE = 0.6
+"""Correlation across the edges; beside a sign in the scene there is none."""
+BOX_CONTRAST = 6.0
+"""Levels by which the background varies at least, else the slope means nothing."""
+BOX_OFF = 7.0
+"""Levels (median) within which a film's style must explain a caption's edges."""
+BLACK = (16.0, 128.0, 128.0)
+BLACK_NEAR = (10.0, 6.0, 6.0)
+"""Y, U, V of the colour that nearly all caption boxes have, and how near an estimate must be to mean it."""
+BOX_RIM = 0
+"""Pixels to both sides of the box's edge that are filled, not computed: 2 were worth 25 dB where algebra, with chroma
+mixed as encoders do, gives 27 to 34 in the very edge and 36 beside it."""
+BOX_MARGIN = 2
+"""Pixels around a box in which its chroma is looked after."""
+BOX_HOLDS = 0.8
+"""Share of a line that lies in a box, for the line to be one of its."""
+WHITE = (235.0, 128.0, 128.0)
+BOX_OVER = 14.0
+"""Levels by which letters are brighter than white, or darker than black, would be through the box."""
+BOX_WRITTEN = 0.04
+"""Share of a line's box that such letters cover at least; others have their mask from elsewhere."""
+BOX_STROKE_PX = 30.0
+"""One pixel of margin per so much text height, at least one: on a box whose picture is known, fat masks cost most."""
+VEIL_CHROMA = 0.6
+"""Chroma samples (sigma) over which a veil's opacity is averaged for chroma, beyond the sample's own pixels."""
+
+# --- mark: the text that is itself half-transparent -------------------------------------------------------------------
+
+MARK_SAMPLES = 20
+"""Crops from which on a text may be a mark: shorter ones are captions."""
+MARK_LOOKS = 24
+"""Crops in which its outline is sought; more do not move it."""
+MARK_PAD = (1.8, 1.0)
+"""Text heights left and right, above and below the box, in which it is sought: beside letters there may be a sign."""
+MARK_FIRST_LOOKS = 8
+MARK_TALL = 24
+"""Most captions are no marks: the first look is at few crops, made smaller by so many pixels of text height each."""
+MARK_NOISE = 8.0
+"""Levels added to distances before their logarithm is taken: near the mark's own colour there is only noise."""
+MARK_NOISE_LUMA = 2.0
+"""The same for the soft edges; more would lower their plateau by a tenth."""
+MARK_SURE = 6.0
+"""Most that a single gap may say for or against an outline, natural logarithm: codecs break every law now and then."""
+MARK_EDGE = 1.0
+"""Price of an outline per gap, natural logarithm: keeps leaves and branches out; from 0.3 to 1.2 little changes."""
+MARK_ROUNDS = 200
+"""Of the descent; 800 find the same shape."""
+MARK_CORE = 40
+"""Pixels that a shape must have left without its edge, for the edge to be left out of the measurement."""
+MARK_BESIDE = 2.0
+"""Pixels (sigma) over which inside and outside are averaged, when they are compared across the outline, …"""
+MARK_NEAR = 0.12
+"""… and the share of that neighbourhood which each must fill."""
+MARK_FIRST = (0.22, 0.42)
+"""Opacities with which the first shape is sought; it measures itself from then on, and two rounds settle it."""
+MARK_CHANCE = 1.25
+"""Evidence per gap without which the first shape is nothing: on captions with outlines it reaches 1.3, on marks 1.4 to
+3.6."""
+MARK_HOPE_ALIKE, MARK_HOPE_SPREAD = 0.35, 0.2
+"""Correlation and spread, explained below, that the first shape of a mark never misses; half of all captions do."""
+MARK_WEIGHT = 1.4
+"""Evidence per gap of the settled shape; marks have 1.6 and more."""
+MARK_SPREAD = 0.13
+"""Most that single places may disagree about the opacity; marks 0.02 to 0.12, other things 0.05 to 0.5."""
+MARK_ALIKE = 0.5
+"""Correlation across the outline: marks 0.6 to 0.95, opaque letters up to 0.5 …"""
+MARK_SLOPE = (0.7, 1.35)
+"""… and with another slope: marks 0.8 to 1.1."""
+MARK_FLAT = 0.03
+"""Contrast (of the logarithm) below which there is nothing to compare, and any opacity gives the same picture, …"""
+MARK_FLAT_SPREAD = 0.04
+"""… if it is one opacity."""
+MARK_DULL = 0.2
+"""Contrast below which grain makes the correlation small; the slope still tells opaque letters, …"""
+MARK_DULL_SPREAD = 0.07
+MARK_DULL_WEIGHT = 2.5
+"""… if the opacity is one, and the evidence per gap is as much as this."""
+MARK_STROKE = 0.12
+"""Text heights: half of the broadest stroke that an outline encloses."""
+MARK_LETTERED = 0.4
+"""Share of what the shape encloses that is lighter than what is around a dark layer, or darker than around a light one,
+for it to be letters: of outlined captions 0.7, of marks up to 0.2."""
+MARK_ALPHA = (0.12, 0.8)
+"""Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
+MARK_SPECK = 0.02
+"""Squared text heights: the smallest piece."""
+MARK_DOUBT = 0.5
+"""Share of the shape's evidence per gap which each piece must have."""
+MARK_OFF = 0.25
+"""Share of a piece that may lie off the line: wires and branches of the mark's colour cross it."""
+MARK_STRAYS = 0.15
+"""Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
+to 0.1, over still ones 0.3 and more."""
+MARK_PLATEAU = 0.01
+"""Deviation of the logarithm on the plateau and beside the mark."""
+MARK_REWEIGHTS = 8
+MARK_FRINGE = 2
+"""Pixels around the shape that may be a little opaque."""
+LAST_SEEN = 0.05
+"""Expected step (of the logarithm) below which a mark cannot be told from its background: white on snow."""
+LAST_LEAST = 0.2
+"""Strength from which on a mark is there: with it, single frames measured 0.4 to 1.2; without it, -0.1 to 0.1."""
+LAST_FULL = 0.8
+"""Share of its usual strength below which, at its beginning or its end, it is fading."""
+LAST_FAINT = 0.05
+"""Strength down to which a fade is followed."""
+MARK_SAME = 0.7
+"""Share of a text's box in a mark's for the text to be a piece of the mark."""
+MARK_BRIDGE_S = 3.0
+"""Seconds for which a mark may drown in the scene between two pieces."""

@@ -1,0 +1,104 @@
+"""A film has one style of captions: what one text shows of its outline and its shadow holds for the others too.
+
+How far an outline reaches is told by the text's own coming and going over a still picture, or by a scene that moves
+behind it. Where another text takes the place at once, or the picture changes with the text, there is only the luma
+around the letters, in which a girder or a blade of grass looks like a part of them. Such a guess gives way to what
+texts of the same height and colour have shown, wherever in the film that was.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from vtid.sdk import Box
+
+from . import tuning
+from .arrays import Floats
+from .events import Event
+from .geometry import text_height
+from .mask import Still, Strokes, strokes_of
+
+
+class _Shown(NamedTuple):
+    """What one text has shown."""
+
+    height: int
+    colour: Floats
+    reach: Floats
+
+
+class _Guess(NamedTuple):
+    """A text whose mask was guessed."""
+
+    event: Event
+    seen: Still
+    inner: Box
+    strokes: Strokes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps."""
+        return self.seen.middle.nbytes + self.seen.wander.nbytes
+
+
+class Styles:
+    """Told of every text's strokes; mends the masks that were guessed."""
+
+    def __init__(self) -> None:
+        self._shown: deque[_Shown] = deque(maxlen=tuning.STYLE_SHOWN)
+        self._guesses: deque[_Guess] = deque()
+        self._bytes = 0
+
+    def add(self, event: Event, seen: Still, inner: Box, strokes: Strokes | None) -> None:
+        """Another text.
+
+        Args:
+            event: has the mask that `strokes` says.
+            seen: what that was made of.
+            inner: the text's box in it.
+            strokes: None where none were told, and the mask is the box.
+        """
+        if strokes is not None and strokes.sure:
+            self._shown.append(_Shown(text_height(inner), strokes.colour, strokes.reach))
+            return
+        plain = Still(seen.middle, seen.wander.astype(np.uint8))
+        self._guesses.append(_Guess(event, plain, inner, strokes))
+        self._bytes += self._guesses[-1].size
+        while self._bytes > tuning.STYLE_BYTES:
+            oldest = self._guesses.popleft()
+            self._bytes -= oldest.size
+            self._mend(oldest)
+
+    def settle(self) -> None:
+        """After the last text."""
+        while self._guesses:
+            self._mend(self._guesses.popleft())
+
+    def _mend(self, guess: _Guess) -> None:
+        height = text_height(guess.inner)
+        low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
+        alike = [s for s in self._shown if low <= s.height <= high]
+        own = guess.strokes
+        same = [s for s in alike if own is not None and _near(s.colour, own.colour)]
+        alike = same or alike
+        if not alike:
+            return
+        colour = max((s.colour for s in alike), key=lambda c: sum(_near(c, s.colour) for s in alike))
+        # Over a dark scene no black outline shows; most texts must agree that there is none.
+        shown = [s.reach for s in alike if _near(colour, s.colour)]
+        # What stands out most may be the outline: then the letters within are half a stroke away from it.
+        reach = np.maximum(np.percentile(shown, tuning.STYLE_MOST, axis=0), tuning.STROKE / 2).astype(np.float32)
+        wide = own is None or float((own.reach - reach).max()) * height >= tuning.STYLE_OFF_PX
+        if same and not wide:
+            return
+        mended = strokes_of(guess.seen, guess.inner, (), height, like=colour, reach=reach)
+        # Another style, unless letters of the film's colour are there too: then scenery was taken for them.
+        if mended is not None and (wide or _near(mended.colour, colour)):
+            guess.event.mask = mended.mask
+
+
+def _near(a: Floats, b: Floats) -> bool:
+    return float(np.abs(a - b).max()) < tuning.COLOUR_NEAR[1]

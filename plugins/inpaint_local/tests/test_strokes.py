@@ -1,0 +1,152 @@
+"""Which pixels are letters, outline and shadow, where the picture makes that hard; on plain arrays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from vtid_inpaint_local.events import Event
+from vtid_inpaint_local.mask import recoloured, still, stroke_mask, strokes_of
+from vtid_inpaint_local.skirt import Around, held
+from vtid_inpaint_local.style import Styles
+
+from .conftest import burn, letters, pan, text_box
+
+WHOLE = (0, 0, 320, 160)
+
+
+def truth(**where):
+    """Every pixel that letters and outline change."""
+    return letters(**where)[1] > 0.05
+
+
+def excess(mask, pixels, **where):
+    """Masked pixels farther than so many from any text, as a share of the text's."""
+    side = 2 * pixels + 1
+    near = cv2.dilate(truth(**where).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return (mask & ~near).sum() / truth(**where).sum()
+
+
+def test_an_outline_ends_where_the_scene_begins_to_move():
+    around = Around.of(letters()[0] > 0.5)
+    sway = np.where(around.distance <= 4, 1.0, 20.0).astype(np.float32)
+    assert held(sway, around, 40) == pytest.approx(4, abs=0.5)
+    assert held(np.ones_like(sway), around, 40) == float("inf")  # nothing moves: that says nothing
+
+
+def outlined(pixels, width=4, luma=235):
+    """Letters with a broad outline over a picture, and every pixel that they change."""
+    fill = letters()[0]
+    rim = cv2.dilate(fill, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1)))
+    out = pixels.astype(np.float32)
+    for alpha, value in ((rim, 16), (fill, luma)):
+        out = out * (1 - alpha[..., None]) + alpha[..., None] * np.array([value, 128, 128])
+    return np.clip(np.rint(out), 0, 255).astype(np.uint8), rim > 0.05
+
+
+def test_a_scene_that_is_dark_around_the_letters_is_no_outline_if_it_moves():
+    film = []
+    slope = 6.0 * np.abs(np.arange(160) - 120)  # darkest along the line
+    for pixels in pan(45, speed=4.0)[::3]:
+        scene = pixels.copy()
+        scene[..., 0] = np.clip(slope[:, None] + 0.3 * (pixels[..., 0].astype(np.float32) - 115) + 16, 16, 235)
+        film.append(burn(scene))
+    mask = stroke_mask(film, text_box())
+    assert mask[truth()].mean() > 0.99
+    assert excess(mask, 4) < 0.02
+
+
+def test_an_outline_that_did_not_show_at_its_coming_is_masked_where_the_scene_moves_on():
+    clean = pan(45, speed=4.0)[::3]
+    film = [outlined(p)[0] for p in clean]
+    before = clean[0].copy()
+    before[:, 120:, 0] = (
+        16  # more than half of it was black when the text came: there no black outline changes anything
+    )
+    mask = stroke_mask(film, text_box(), [(before, outlined(before)[0])])
+    assert mask[outlined(before)[1]].mean() > 0.98
+
+
+def test_letters_are_what_their_outline_holds_though_the_outline_is_more_of_one_colour():
+    fill = cv2.putText(np.zeros((160, 320), np.uint8), "Look over there", (40, 130), 0, 0.8, 255, 1, cv2.LINE_AA) / 255
+    rim = cv2.dilate(fill, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    picture = np.full((160, 320, 3), (120, 128, 128), np.float32)
+    for x in range(50, 280, 40):  # and the scene has that colour too
+        picture[105:122, x : x + 4, 0] = 18
+    for alpha, value in ((rim, 16), (fill, 235)):
+        picture = picture * (1 - alpha[..., None]) + alpha[..., None] * np.array([value, 128, 128])
+    picture = cv2.GaussianBlur(np.rint(picture).astype(np.uint8), (0, 0), 0.7)  # thin strokes are never quite white
+    ys, xs = np.nonzero(rim > 0.1)
+    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+    strokes = strokes_of(still([picture] * 5), box, [], box[3] - box[1])
+    assert strokes is not None
+    assert strokes.colour[0] > 150
+
+
+def test_a_full_stop_beside_the_box_is_masked():
+    box = text_box()
+    at = (box[2] + 12, 128)
+    film = []
+    for pixels in pan(45, speed=2.0)[::3]:
+        out = burn(pixels)
+        cv2.circle(out, at, 4, (16, 128, 128), -1)
+        cv2.circle(out, at, 2, (235, 128, 128), -1)
+        film.append(out)
+    mask = stroke_mask(film, box)
+    assert mask[at[1] - 2 : at[1] + 3, at[0] - 2 : at[0] + 3].mean() > 0.8
+    assert mask[:, at[0] + 12 :].sum() == 0
+
+
+def test_a_scene_that_moved_behind_letters_is_no_line_that_was_sung():
+    def crop(shift):
+        scene = np.full((40, 240, 3), (170, 128, 128), np.uint8)
+        for x in range(-40, 280, 22):
+            scene[:, max(0, x + shift) : max(0, x + shift + 7), 0] = 40
+        fill, rim = letters(40, 240, at=(8, 30))
+        scene[rim > 0.5, 0] = 16
+        scene[fill > 0.5] = (235, 128, 128)
+        return scene
+
+    assert not recoloured([crop(0)] * 5 + [crop(5)] * 5 + [crop(11)] * 5)
+
+
+def test_what_one_text_shows_of_its_style_mends_the_guess_at_another():
+    box, styles = text_box(), Styles()
+    clean = pan(1)[0]
+    shown, guess = (Event(box, 0, 9, 0, 9, WHOLE, b"") for _ in "12")
+    seen = still([burn(clean)] * 5)
+    strokes = strokes_of(seen, box, [(clean, burn(clean))], 30)
+    assert strokes is not None
+    assert strokes.sure
+    shown.mask = strokes.mask
+    dusk = np.full_like(clean, (120, 128, 128))
+    dusk[80:, :, 0] = np.clip(16 + 3 * np.abs(np.arange(80, 160) - 118), 16, 120)[:, None]  # black along the line
+    veiled = still([burn(dusk)] * 5)
+    wide = strokes_of(veiled, box, [], 30)
+    assert wide is not None
+    assert not wide.sure
+    guess.mask = wide.mask
+    before = excess(guess.mask, 4)
+    assert before > 0.1
+    styles.add(guess, veiled, box, wide)
+    styles.add(shown, seen, box, strokes)
+    styles.settle()
+    assert excess(guess.mask, 4) < 0.2 * before
+    assert guess.mask[truth()].mean() > 0.98
+    assert np.array_equal(shown.mask, strokes.mask)
+
+
+def test_gaps_between_plain_letters_are_no_letters():
+    film = []
+    fill = cv2.putText(np.zeros((160, 320), np.uint8), "M A X W H N E", (40, 130), 0, 0.8, 255, 1, cv2.LINE_AA) / 255
+    for pixels in pan(45, speed=3.0)[::3]:
+        scene = cv2.GaussianBlur(pixels, (0, 0), 4).astype(np.float32)
+        scene = scene * (1 - fill[..., None]) + fill[..., None] * np.array([235, 128, 128])
+        film.append(cv2.GaussianBlur(np.rint(scene).astype(np.uint8), (0, 0), 0.7))
+    ys, xs = np.nonzero(fill > 0.1)
+    box = (int(xs.min()) - 2, int(ys.min()) - 2, int(xs.max()) + 3, int(ys.max()) + 3)
+    mask = stroke_mask(film, box)
+    assert mask[fill > 0.3].mean() > 0.98
+    x0, y0, x1, y1 = box
+    assert mask[y0:y1, x0:x1].mean() < 0.8
