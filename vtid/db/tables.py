@@ -71,14 +71,12 @@ jobs = Table(
     Column("reserved_credits", Integer, nullable=False, default=0),  # held back now, until it ends
     # Newest first is how jobs are listed, and the id breaks ties: the key of keyset paging.
     Index(None, "user_id", "created_at", "id"),
-    Index(None, "user_id", "status", "created_at", "id"),
+    Index(None, "user_id", "status", "created_at", "id"),  # also: how many of a user run, and which is next
     Index(None, "user_id", "pipeline_name", "created_at", "id"),
     # What the reconciler asks for, several times a second.
     Index(None, "status", "lease_until"),
     Index(None, "status", "wake_at"),
     Index(None, "worker_id"),
-    # How many jobs of a user run, and which is next.
-    Index(None, "user_id", "status", "created_at", "id"),
 )
 
 assets = Table(

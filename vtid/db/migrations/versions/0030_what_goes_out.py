@@ -8,9 +8,8 @@ down_revision = "0020"
 
 
 def upgrade() -> None:
-    for column in ("status", "pipeline_name"):
-        columns = ["user_id", column, "created_at", "id"]
-        op.create_index(op.f(f"ix_jobs_{'_'.join(columns)}"), "jobs", columns, unique=False)
+    columns = ["user_id", "pipeline_name", "created_at", "id"]
+    op.create_index(op.f("ix_jobs_user_id_pipeline_name_created_at_id"), "jobs", columns, unique=False)
     op.create_table(
         "fetches",
         sa.Column("job_id", sa.String(length=36), nullable=False),
