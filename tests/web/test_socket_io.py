@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from tests.conftest import wait_until
 from tests.web.site import API, Site, problem, serving
 from vtid.web import socket_io
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The stock client leaves sockets open for the garbage collector to find."""
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -25,20 +29,30 @@ class Client:
     """The stock client, and what it was told."""
 
     def __init__(self, url: str, transports: list[str] | None = None, **options: Any) -> None:
-        self.updates: list[dict[str, Any]] = []
+        self._told: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.gone = threading.Event()
         self.io = socketio.Client(reconnection=False)
-        self.io.on("job_update", self.updates.append)
+        self.io.on("job_update", self._told.append)
         self.io.on("job_error", self.errors.append)
         self.io.on("disconnect", lambda *_: self.gone.set())
         self.io.connect(url, transports=transports, wait_timeout=20, **options)
 
+    @property
+    def updates(self) -> list[dict[str, Any]]:
+        """By their numbers: this client hands each update to a thread of its own."""
+        return sorted(self._told, key=lambda update: update["sequence"])
+
     def close(self) -> None:
         http = self.io.eio.http
         self.io.disconnect()
-        if http is not None:  # the library leaves what it polled with open
+        if http is not None:
             http.close()
+        # The library leaves sockets to the garbage collector, in whose test soever it comes by.
+        del self.io, http
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     def subscribe(self, job_id: str, **more: Any) -> dict[str, Any]:
         return self.io.call("subscribe_job", {"job_id": job_id, **more}, timeout=20)  # type: ignore[no-any-return]

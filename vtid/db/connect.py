@@ -112,7 +112,7 @@ class Database:
         """Give every connection back."""
         await self._engine.dispose()
         if self._reader is not None:
-            self._reader.close()
+            await asyncio.to_thread(self._reader.close)
 
 
 class _Reader:
