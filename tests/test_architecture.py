@@ -37,7 +37,7 @@ KNOWS_ONLY = {
     "models": {"domain", "errors"},
     "sealing": {"errors"},
     "tasks": {"errors"},
-    "accounts": {"config", "db", "domain", "errors"},
+    "accounts": {"config", "db", "domain", "errors", "sealing"},
     "net": {"errors"},
     "client": {"errors"},
 }

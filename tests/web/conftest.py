@@ -11,18 +11,22 @@ from tests.simulators.object_store import ObjectStore
 from tests.web.site import COPY, PIPELINES, Site, serving
 from vtid.media.synth import draw_clip
 
+OFTEN = {"rate_limits__websocket_per_minute": 1_000_000, "rate_limits__websocket_burst": 1_000_000}
+"""All tests come from one address."""
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A daemon with workers."""
-    with serving(tmp_path_factory.mktemp("site"), workers=True) as site:
+    with serving(tmp_path_factory.mktemp("site"), workers=True, **OFTEN) as site:
         yield site
 
 
 @pytest.fixture(scope="session")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A daemon without workers, whose jobs wait; it takes one megabyte at most, and beats fast."""
-    with serving(tmp_path_factory.mktemp("still"), workers=False, heartbeat_s=0.2, server__max_upload_mb=1) as site:
+    more = {"heartbeat_s": 0.2, "server__max_upload_mb": 1} | OFTEN
+    with serving(tmp_path_factory.mktemp("still"), workers=False, **more) as site:
         yield site
 
 

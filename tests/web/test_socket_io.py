@@ -60,7 +60,7 @@ class Client:
 
 @contextmanager
 def client(site: Site, transports: list[str] | None = None, **options: Any) -> Iterator[Client]:
-    made = Client(site.url, transports, **options)
+    made = Client(site.url, transports, **{"auth": {"token": site.key}} | options)
     try:
         yield made
     finally:
@@ -167,7 +167,8 @@ def test_a_client_that_does_not_read_is_cut_off(still: Site, clip: Path, monkeyp
 
 def test_a_daemon_that_stops_lets_them_go(tmp_path: Path) -> None:
     with serving(tmp_path, workers=False) as site:
-        polling, socket = Client(site.url, ["polling"]), Client(site.url, ["websocket"])
+        known = {"token": site.key}
+        polling, socket = (Client(site.url, [way], auth=known) for way in ("polling", "websocket"))
     for made in (polling, socket):
         assert made.gone.wait(20)
         made.close()
@@ -194,8 +195,8 @@ def test_pages_of_other_sites_hear_nothing(still: Site) -> None:
 
 SCRIPT = """
 const { io } = require("socket.io-client");
-const [url, jobId] = process.argv.slice(2);
-const socket = io(url, { auth: { token: "anything" } });
+const [url, jobId, token] = process.argv.slice(2);
+const socket = io(url, { auth: { token } });
 socket.on("connect", () => socket.emit("subscribe_job", { job_id: jobId }));
 socket.on("job_update", (update) => {
   console.log(JSON.stringify(update));
@@ -226,7 +227,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_javascript_client(site: Site, clip: Path, javascript: Path) -> None:
     job_id = site.submit(clip, "steady").json()["job_id"]
-    command = ["node", "follow.js", site.url, job_id]
+    command = ["node", "follow.js", site.url, job_id, site.key]
     updates: list[dict[str, Any]] = []
     with subprocess.Popen(command, cwd=javascript, stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None

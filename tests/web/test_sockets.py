@@ -25,7 +25,8 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 @contextmanager
 def line(site: Site, path: str, **options: Any) -> Iterator[ClientConnection]:
     url = site.url.replace("http", "ws") + path
-    with connect(url, **{"proxy": None, "open_timeout": 20, "close_timeout": 1} | options) as made:
+    usual = {"proxy": None, "open_timeout": 20, "close_timeout": 1, "additional_headers": site.auth}
+    with connect(url, **usual | options) as made:
         yield made
 
 
@@ -187,7 +188,7 @@ def test_a_daemon_that_stops_says_so(tmp_path: Path, clip: Path) -> None:
     with ExitStack() as lines, serving(tmp_path, workers=False) as site:
         job_id = queued(site, clip)
         url = site.url.replace("http", "ws") + f"/ws/jobs/{job_id}"
-        made = lines.enter_context(connect(url, proxy=None, open_timeout=20))
+        made = lines.enter_context(connect(url, proxy=None, open_timeout=20, additional_headers=site.auth))
         assert json.loads(made.recv(20))["type"] == "connected"
     assert made.close_code == 1012
 

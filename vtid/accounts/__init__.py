@@ -8,6 +8,6 @@ whose start is waited for, never need them.
 
 from vtid.accounts.accounts import Accounts, TokenPair
 from vtid.accounts.first_start import FirstStart, local_key, prepare
-from vtid.accounts.sealing import Seal
+from vtid.sealing import Seal
 
 __all__ = ["Accounts", "FirstStart", "Seal", "TokenPair", "local_key", "prepare"]

@@ -11,12 +11,12 @@ from typing import Any
 from msgspec import Struct
 
 from vtid.accounts.passwords import Passwords
-from vtid.accounts.sealing import derived
 from vtid.accounts.tokens import KEY_PREFIX, SHOWN, AccessTokens, hash_of, new_key, new_token
 from vtid.config import Config, Tier
 from vtid.db import Database, Kind, Ledger, Tokens, Users
 from vtid.domain.account import EVERY_SCOPE, USUAL_SCOPES, ApiKey, Principal, Role, Scope, User
 from vtid.errors import Forbidden, InvalidInput, NotFound, Problem, Unauthorized, VtidError
+from vtid.sealing import derived
 
 REMEMBERED_S = 1.0
 """How long an answer to "who is this?" is believed without asking the database again: what is revoked in another

@@ -227,7 +227,12 @@ def problem_of(answer: httpx.Response) -> VtidError:
         for p in told.get("errors") or ()
     ]
     message = str(told.get("detail") or told.get("title") or f"HTTP {answer.status_code}")
-    return kind(message, problems=problems, suggestion=told.get("suggested_action"))
+    suggestion = told.get("suggested_action")
+    if kind is errors.Unauthorized:
+        suggestion = "Put a key into VTID_API_KEY; on the daemon's machine, `vtid keys create` makes one."
+    if kind is errors.RateLimited:
+        return errors.RateLimited(message, float(answer.headers.get("retry-after") or 1))
+    return kind(message, problems=problems, suggestion=suggestion)
 
 
 def _kind_of(code: str, status: int) -> type[VtidError]:

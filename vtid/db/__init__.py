@@ -11,6 +11,7 @@ requests that are sent again. Every method is one transaction, and all of it is 
 from vtid.db.assets import AssetFilter, Assets, Usage
 from vtid.db.connect import Database
 from vtid.db.deliveries import Deliveries, DeliveryFilter
+from vtid.db.fetches import Fetch
 from vtid.db.jobs import Awaited, JobFilter, Jobs, NewJob
 from vtid.db.ledger import Ledger, Spending
 from vtid.db.migrate import migrate
@@ -19,7 +20,7 @@ from vtid.db.tokens import Kind, Tokens
 from vtid.db.uploads import Upload, UploadPart, Uploads
 from vtid.db.users import UserFilter, Users
 from vtid.db.webhooks import Webhooks
-from vtid.db.work import Claim, Fetch, LeaseLost, Work
+from vtid.db.work import Claim, LeaseLost, Work
 
 __all__ = [
     "AssetFilter",

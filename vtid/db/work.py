@@ -15,10 +15,10 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vtid.db.assets import keep
 from vtid.db.connect import Database
+from vtid.db.fetches import Fetch, Fetches
 from vtid.db.jobs import end
-from vtid.db.ledger import lock_user, reserve_more
+from vtid.db.ledger import lock_user
 from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_job, to_run
 from vtid.db.tables import artifacts, assets, effects, fetches, jobs, step_runs, workers
 from vtid.domain.account import credits_for
@@ -30,17 +30,6 @@ RING_AGAIN_S = 10.0
 """A job that nobody took for this long is rung for again: its bell may have gone down with the worker that heard it."""
 TURN_S = 300.0
 """A job that waits for its turn is looked at again after so long, should nobody have called it before."""
-
-
-class Fetch(Struct, frozen=True):
-    """A file that a job was given by its URL and that is not there yet."""
-
-    source: str
-    url: str
-    """Sealed."""
-    filename: str
-    tries: int
-    """How many attempts in a row brought nothing."""
 
 
 class Claim(Struct, frozen=True):
@@ -85,6 +74,8 @@ class Work:
         self._clock = clock
         self._at_once = at_once
         self._credits_per_second = credits_per_second
+        self.fetches = Fetches(database, clock, self._emit)
+        """Of the jobs in hand."""
 
     def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
         return (jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value, jobs.c.id == job_id)
@@ -257,45 +248,6 @@ class Work:
             found = (await c.execute(oldest)).scalars().all()
             await c.execute(update(jobs).where(jobs.c.id.in_(found)).values(rung_at=now))
             return found
-
-    # --- files from elsewhere
-
-    async def fetching(self, job_id: str, source: str, fraction: float | None, message: str, progress: int) -> None:
-        """Store how far a download is; the caller keeps the rate down."""
-        data: dict[str, Any] = {"stage": "downloading", "source": source, "progress": progress, "message": message}
-        if fraction is not None:
-            data["stage_progress"] = round(fraction, 4)
-        async with self._db.write() as c:
-            await self._emit(c, job_id, "progress", data, message=message)
-
-    async def fetch_broke(self, job_id: str, source: str, tries: int) -> None:
-        """Store how many attempts in a row brought nothing."""
-        mine = and_(fetches.c.job_id == job_id, fetches.c.source == source)
-        async with self._db.write() as c:
-            await c.execute(update(fetches).where(mine).values(tries=tries))
-
-    async def fetched(self, job: Job, source: str, asset: Asset, message: str, estimate: int) -> None:
-        """A file has come: it is an asset of the job now, and its URL is forgotten.
-
-        Args:
-            job: with the asset among its inputs.
-            source: which of its files it is.
-            asset: the file.
-            message: to tell.
-            estimate: credits that the job is to hold back, now that the length of the file is known.
-
-        Raises:
-            InsufficientCredits: its owner has fewer.
-        """
-        mine = and_(fetches.c.job_id == job.id, fetches.c.source == source)
-        inputs = job.inputs | {source: asset.id}
-        told = {"status": "processing", "progress": job.progress, "message": message}
-        async with self._db.write(durable=True) as c:
-            changes = {"inputs": inputs, "original_filename": job.original_filename, "message": message}
-            await self._emit(c, job.id, "status", told, **changes)
-            await keep(c, asset, job.user_id, job.id, self._clock(), shares=False)
-            await reserve_more(c, job.user_id, job.id, estimate, self._clock())
-            await c.execute(update(fetches).where(mine).values(asset_id=asset.id, url=""))
 
     # --- steps
 

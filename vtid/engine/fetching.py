@@ -115,7 +115,7 @@ class Fetcher:
                 size = f" of {total / 1e6:.1f} MB" if total else " MB"
                 words = f"Downloading {fetch.filename}: {done / 1e6:.1f}{size}"
                 fraction = done / total if total else None
-                self._bridge.run(self._work.fetching(job.id, fetch.source, fraction, words, job.progress))
+                self._bridge.run(self._work.fetches.going_on(job.id, fetch.source, fraction, words, job.progress))
 
         try:
             return download.run(url, check=control.check, got=got)
@@ -129,7 +129,7 @@ class Fetcher:
         if tries >= self._tries:
             words = f"{fetch.filename} could not be downloaded: {error.message}."
             raise FetchFailed(words, suggestion="When the other side is well again, retry the job.") from error
-        self._bridge.run(self._work.fetch_broke(job.id, fetch.source, tries))
+        self._bridge.run(self._work.fetches.broke(job.id, fetch.source, tries))
         after = max(self._backoff.delay(tries), min(error.after or 0.0, self._backoff.max_s))
         raise RetryLater(after, f"{error.message}. Downloading goes on in {after:.0f} s.") from error
 
@@ -153,7 +153,7 @@ class Fetcher:
         job.inputs |= {fetch.source: asset.id}
         estimate = self._intake.estimate(job.pipeline, pricing.longest(infos.values()))
         try:
-            self._bridge.run(self._work.fetched(job, fetch.source, asset, f"{filename} is here", estimate))
+            self._bridge.run(self._work.fetches.done(job, fetch.source, asset, f"{filename} is here", estimate))
         except InsufficientCredits:
             storage.delete(key)
             raise
