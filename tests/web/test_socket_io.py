@@ -70,7 +70,7 @@ def client(site: Site, transports: list[str] | None = None, **options: Any) -> I
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], None])
 def test_a_job_from_its_start_to_its_end(site: Site, clip: Path, transports: list[str] | None) -> None:
     job_id = site.submit(clip, "steady").json()["job_id"]
-    with client(site, transports, auth={"token": "anything"}) as made:
+    with client(site, transports) as made:
         answer = made.subscribe(job_id)
         assert answer["ok"]
         assert answer["job_id"] == job_id
