@@ -70,7 +70,7 @@ def test_a_job_fetches_its_video(lab: Lab, server: Origin, content: bytes) -> No
     assert job.original_filename == "holiday.mp4"
     assert job.results[0].filename == "holiday.copy.mp4"
     assert b"".join(lab.app.storage.read(job.results[0].key)) == content
-    asset = lab.bridge.run(lab.app.jobs.asset(job.inputs["video"]))
+    asset = lab.bridge.run(lab.app.assets.get(job.inputs["video"]))
     assert (asset.filename, asset.size, asset.info is not None) == ("holiday.mp4", len(content), True)
     told = [e.data.get("message") for e in lab.events(job_id)]
     assert "holiday.mp4 is here" in told

@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.web.site import Site
 
+
 @schemathesis.serializer("application/offset+octet-stream")
 def _bytes(_context: Any, value: Any) -> Any:
     return value if isinstance(value, bytes) else str(value).encode()

@@ -108,8 +108,12 @@ class Deliveries:
 
     async def _judge(self, c: AsyncConnection, webhook_id: str, verdict: Verdict, disable_after_s: float) -> None:
         mine, now = and_(webhooks.c.id == webhook_id, webhooks.c.job_id.is_(None)), self._clock()
-        row = (await c.execute(select(webhooks.c.failing_since, webhooks.c.enabled).where(mine))).one_or_none()
-        if row is None or not row.enabled:
+        known = select(webhooks.c.failing_since, webhooks.c.enabled, webhooks.c.reason).where(mine)
+        row = (await c.execute(known)).one_or_none()
+        if row is None:
+            return
+        if not row.enabled:  # disabled while this one was on its way: it does not go again either
+            await give_up(c, webhook_id, now, row.reason or "The webhook is disabled.")
             return
         if verdict.attempt.error is None:
             if row.failing_since is not None:
