@@ -70,7 +70,8 @@ class Sender:
         return threads
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=str(self.daemon.http.base_url), trust_env=False, timeout=60)
+        known = {"Authorization": self.daemon.http.headers["Authorization"]}
+        return httpx.Client(base_url=str(self.daemon.http.base_url), trust_env=False, timeout=60, headers=known)
 
     def _chunks(self) -> None:
         with contextlib.suppress(httpx.TransportError), self._client() as http:
