@@ -11,7 +11,7 @@ from tests.simulators.object_store import ObjectStore
 from tests.web.site import COPY, PIPELINES, Site, serving
 from vtid.media.synth import draw_clip
 
-OFTEN = {"rate_limits__websocket_per_minute": 1_000_000, "rate_limits__websocket_burst": 1_000_000}
+OFTEN = {f"rate_limits__{who}_{what}": 1_000_000 for who in ("public", "websocket") for what in ("per_minute", "burst")}
 """All tests come from one address."""
 
 

@@ -57,7 +57,7 @@ def test_a_stock_client_uploads(place: Site, clip: Path, tmp_path: Path) -> None
     file = tmp_path / "film.mp4"
     file.write_bytes(another(clip))
     with file.open("rb") as handle:
-        client = TusClient(f"{place.url}{TUS}")
+        client = TusClient(f"{place.url}{TUS}", headers=place.auth)
         told = {"filename": "film.mp4"}
         uploader = client.uploader(file_stream=handle, chunk_size=3000, metadata=told, upload_checksum=True)
         uploader.upload()
@@ -76,12 +76,16 @@ def test_a_stock_client_resumes(place: Site, clip: Path, tmp_path: Path) -> None
     file.write_bytes(another(clip))
     told = {"filename": "film.mp4"}
     with file.open("rb") as handle:
-        first = TusClient(f"{place.url}{TUS}").uploader(file_stream=handle, chunk_size=3000, metadata=told)
+        first = TusClient(f"{place.url}{TUS}", headers=place.auth).uploader(
+            file_stream=handle, chunk_size=3000, metadata=told
+        )
         first.upload(stop_at=6000)
     assert first.url is not None
     assert offset(place, first.url) == 6000
     with file.open("rb") as handle:
-        again = TusClient(f"{place.url}{TUS}").uploader(file_stream=handle, chunk_size=4000, url=first.url)
+        again = TusClient(f"{place.url}{TUS}", headers=place.auth).uploader(
+            file_stream=handle, chunk_size=4000, url=first.url
+        )
         assert again.offset == 6000
         again.upload()
     asset = place.http.get(first.url).json()["asset"]
@@ -95,7 +99,9 @@ def test_a_stock_client_hears_that_it_sent_no_video(site: Site, tmp_path: Path) 
     file = tmp_path / "notes.mp4"
     file.write_bytes(b"only text\n" * 100)
     with file.open("rb") as handle:
-        uploader = TusClient(f"{site.url}{TUS}").uploader(file_stream=handle, metadata={"filename": "notes.mp4"})
+        uploader = TusClient(f"{site.url}{TUS}", headers=site.auth).uploader(
+            file_stream=handle, metadata={"filename": "notes.mp4"}
+        )
         with pytest.raises(TusCommunicationError) as caught:
             uploader.upload()
     assert caught.value.status_code == 415
@@ -227,6 +233,7 @@ def half(site: Site, url: str, at: int, data: bytes, announced: int, *more: byte
     host = site.url.removeprefix("http://")
     line = socket.create_connection(host.split(":"), timeout=30)
     head = [f"PATCH {url} HTTP/1.1", f"Host: {host}", f"Content-Length: {announced}", f"Upload-Offset: {at}"]
+    head += [f"{name}: {value}" for name, value in site.auth.items()]
     head += ["Tus-Resumable: 1.0.0", "Content-Type: application/offset+octet-stream", *(m.decode() for m in more)]
     line.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + data)
     return line
