@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-web bench-inpaint bench-uploads constraints clean
+.PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-web bench-inpaint bench-uploads bench-watch constraints clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,11 +16,15 @@ setup: ## Make .venv with vtid in it (PYTHON=… chooses the interpreter); nothi
 demo: setup ## Draw a clip with subtitles, remove them over HTTP, verify the result
 	@$(BIN)/vtid demo
 
+# As many processes as there are cores. Neighbours stay together, because they share daemons, until one process has nothing
+# left to do: it takes over half of what another one has before it.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --dist worksteal
+
 test: setup ## Run every test
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-quick: setup ## Run the tests that take no more than moments
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-easyocr: setup ## Run EasyOCR's own code, in an environment of its own (downloads PyTorch for CPUs)
 	@scripts/test-easyocr
@@ -38,7 +42,7 @@ format: setup ## Have ruff format and mend what it can
 
 check: lint test ## Both
 
-wheels: setup ## Build the wheel into dist/; it holds the four plugins and the shipped pipelines
+wheels: setup ## Build the wheel into dist/; it holds the plugins and the shipped pipelines
 	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
 bench-engine: setup ## Measure the engine: a job against a bare queue task, memory at rest, time to start
@@ -52,6 +56,12 @@ bench-inpaint: setup ## Measure text removal: quality, speed and memory (ARGS="-
 
 bench-uploads: setup ## Measure uploads: throughput beside a bare ASGI app, memory at 2 GB (ARGS="--mb 128 --rounds 3")
 	@$(BIN)/python benchmarks/uploads/run.py $(ARGS)
+
+bench-watch: setup ## Kill a daemon with a hot folder again and again; time from settled to started (ARGS="--count 300")
+	@$(BIN)/python benchmarks/watch/run.py $(ARGS)
+
+bench-compose: setup ## Measure composing beside FFmpeg's command line (needs imageio-ffmpeg; ARGS="--smart", "--long", "--moviepy")
+	@$(BIN)/python -m benchmarks.compose $(ARGS)
 
 constraints: ## Choose the versions in constraints.txt anew (needs Python 3.11, 3.12 and 3.13)
 	@python3 scripts/constraints.py

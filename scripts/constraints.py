@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS = "dev,postgres,redis"
+EXTRAS = "dev,otio,postgres,redis"
 ALSO = ('async-timeout==5.0.1 ; python_full_version < "3.11.3"',)
 """What only earlier patch releases need: asyncpg and redis ask for it there, and Debian 12 has Python 3.11.2."""
 HEADER = f"""\

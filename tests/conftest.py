@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import argon2
 import pytest
 
 from tests.simulators.object_store import ObjectStore, object_store
@@ -16,9 +19,15 @@ from vtid import logs
 from vtid.app import App
 from vtid.config import Config
 from vtid.engine.bridge import Bridge
+from vtid.engine.control import Reason
 
 T = TypeVar("T")
 LAB = Path(__file__).parent / "lab"
+PATIENCE_S = 180.0
+"""How long is waited for what must come, on a machine that others keep busy or that stands still for a while. It is spent
+by tests that fail and by no others: nothing is proved by how soon something came."""
+WAITING = int(os.environ.get("VTID_TEST_WAITING", "40"))
+"""Jobs that wait at once in the tests of many; 500 of them take some minutes, and show nothing else."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +43,19 @@ def quiet_logs() -> None:
     logs.configure("error", "json", service="test")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_ciphers() -> Iterator[None]:
+    """What is slow so that it is safe, or is read anew each time, would be a fifth of these tests' time.
+
+    Every HTTP client reads the list of authorities, which takes 30 ms; a password's hash is to take long.
+    """
+    weak = partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        patch.setattr(argon2, "PasswordHasher", weak)
+        yield
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """A server that speaks S3, started for the tests that ask for it."""
@@ -41,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
         yield store
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 20.0, every: float = 0.02) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE_S, every: float = 0.02) -> T:
     """The first true value of `condition`, or a failure that says what it last was."""
     deadline = time.monotonic() + timeout
     while True:
@@ -123,15 +145,23 @@ class Lab:
     def events(self, job_id: str) -> list[Any]:
         return self.bridge.run(self.app.jobs.events(job_id))
 
-    def run(self, job_id: str, timeout: float = 30.0) -> Any:
+    def run(self, job_id: str) -> Any:
         """Take turns at a job until it has ended."""
 
         def turn() -> Any:
-            self.runner.run(job_id)
+            if job_id not in self.runner.active:  # its file may be coming beside, and no heart renews the lease here
+                self.runner.run(job_id)
             job = self.job(job_id)
             return job if job.status.ended else None
 
-        return wait_until(turn, timeout)
+        return wait_until(turn)
+
+    def close(self) -> None:
+        """Stop what is still in hand, such as a download that hangs: its thread must not outlive the bridge."""
+        for job_id in self.runner.active:
+            self.runner.stop(job_id, Reason.STOPPING)
+        wait_until(lambda: not self.runner.active)
+        self.bridge.run(self.app.close())
 
     def result_text(self, job_id: str, index: int = 0) -> str:
         return b"".join(self.app.storage.read(self.job(job_id).results[index].key)).decode()
@@ -140,15 +170,33 @@ class Lab:
 @pytest.fixture
 def make_lab(make_config: Callable[..., Config], bridge: Bridge, pipelines_dir: Path) -> Iterator[Callable[..., Lab]]:
     """Build a lab: `make_lab({"name": "toml text"}, limits__step_memory_mb=200)`; `rings` for worker processes to hear."""
-    apps: list[App] = []
+    labs: list[Lab] = []
 
     def make(pipelines: dict[str, str], *, rings: bool = False, **settings: Any) -> Lab:
         for name, text in pipelines.items():
             (pipelines_dir / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
         app = App(make_config(**settings), ring=None if rings else lambda _: None)
-        apps.append(app)
-        return Lab(app, bridge, pipelines_dir)
+        labs.append(Lab(app, bridge, pipelines_dir))
+        return labs[-1]
 
     yield make
-    for app in apps:
-        bridge.run(app.close())
+    for lab in labs:
+        lab.close()
+
+
+REDIS = f"redis://127.0.0.1:6379/{9 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 7}"
+"""Each process of a test run has a database of its own."""
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """An empty Redis, where one answers."""
+    redis = pytest.importorskip("redis", reason="the extra vtid[redis] is not installed")
+    client = redis.Redis.from_url(REDIS)
+    try:
+        client.flushdb()
+    except redis.ConnectionError:
+        pytest.skip("no Redis answers on 127.0.0.1:6379")
+    yield REDIS
+    client.flushdb()
+    client.close()

@@ -204,6 +204,26 @@ def clip_in(folder: Path) -> jobs.Clip:
     return jobs.Clip("small-outline", SMALL, truth, clean, given)
 
 
+def test_what_bounds_a_job_is_the_clean_film_coded_once_more(tmp_path: Path) -> None:
+    clip = clip_in(tmp_path)
+    found = jobs.bound(clip, None)
+    assert found.oracle.psnr > 35 > found.box.psnr
+    assert 0 < found.oracle.flicker < found.box.flicker
+    assert (found.oracle.residual, found.seen) == (0, 0)
+
+    def find(picture: films.Picture) -> list[tuple[float, float, float, float]]:
+        """Takes bright strokes for text."""
+        rows, columns = picture.shape[:2]
+        return [(0.3 * columns, 0.3 * rows, 0.7 * columns, 0.7 * rows)] if (picture > 245).mean() > 0.005 else []
+
+    seen = jobs.bound(clip, find)
+    assert (seen.oracle.residual, seen.seen) == (0, 1)
+    table = report.bounds([seen, seen._replace(oracle=seen.oracle._replace(residual=0.5))])
+    assert "| residual text, mean, % | ≤ 0.5 | 25.00 |" in table
+    assert f"/ {seen.flicker_ratio:.2f} |" in table
+    assert "mean, % | | 100.0 |" in table
+
+
 def test_packets_tell_a_copy_from_a_coding(tmp_path: Path) -> None:
     one, copy, coded = tmp_path / "one.mp4", tmp_path / "copy.mp4", tmp_path / "coded.mp4"
     films.write(one, pictures(SMALL, 1), fps=25, crf=18)

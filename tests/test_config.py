@@ -110,6 +110,11 @@ def test_where_database_and_queue_are(tmp_path: Path) -> None:
         ({"MAX_UPLOAD_SIZE_MB": "7"}, "server.max_upload_mb", 7),
         ({"UPLOAD_PATH": "/srv/up"}, "data.path", Path("/srv/up")),
         ({"CORS_ORIGINS": "https://a.org, https://b.org"}, "server.cors_origins", ("https://a.org", "https://b.org")),
+        (
+            {"CORS_ORIGINS": "HTTPS://A.org:443/,http://b:8080"},
+            "server.cors_origins",
+            ("https://a.org", "http://b:8080"),
+        ),
         ({"ENVIRONMENT": "production"}, "logging.format", "json"),
         ({"ENVIRONMENT": "staging"}, "logging.format", "auto"),
         ({"DEBUG": "True"}, "logging.level", "debug"),
@@ -208,6 +213,15 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ('server.public_url = "example.org"', "server.public_url", "must begin with http:// or https://"),
         ('database.url = "mysql://h/d"', "database.url", "must begin with postgresql:// or sqlite:///"),
         ('queue.url = "amqp://h"', "queue.url", "must begin with redis://"),
+        ('server.cors_origins = ["*"]', "server.cors_origins", "must name each site"),
+        ('server.cors_origins = ["https://*.a.org"]', "server.cors_origins", "must name each site"),
+        (
+            'server.cors_origins = ["https://a.org/app"]',
+            "server.cors_origins",
+            "nothing after it (here: 'https://a.org/app')",
+        ),
+        ('server.cors_origins = ["a.org"]', "server.cors_origins", "must be https:// or http://"),
+        ('server.cors_origins = ["null"]', "server.cors_origins", "must be https:// or http://"),
         ('net.allow = ["10.0.0.0/99", "nas.local"]', "net.allow", "is no host name"),
     ],
 )
@@ -217,6 +231,13 @@ def test_what_a_problem_says(tmp_path: Path, text: str, field: str, message: str
     assert problem.field == field
     assert message in problem.message
     assert problem.file == str(file)
+
+
+def test_a_list_of_origins_in_brackets_is_no_list() -> None:
+    """As other programs want it; taken as one origin it would let in nobody, and say nothing."""
+    [problem] = problems(None, {"CORS_ORIGINS": '["https://a.example"]'})
+    assert (problem.field, problem.file) == ("server.cors_origins", "$CORS_ORIGINS")
+    assert "without brackets and quotes" in problem.message
 
 
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:

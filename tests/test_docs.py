@@ -16,7 +16,7 @@ from vtid import config as vtid_config
 from vtid import errors, hookspecs, pipelines, plugins, sdk
 from vtid.cli import cli
 from vtid.cli.plugins import params_of
-from vtid.config.sections import describe
+from vtid.config import describe
 from vtid.domain.pipeline import Step
 from vtid.media import PyAVMedia, probe
 from vtid.media.synth import draw_clip
@@ -221,7 +221,7 @@ def test_the_sdk_shown_exists() -> None:
 
 def test_every_hook_is_documented() -> None:
     page = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
-    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.NAMESPACE}_spec")]
+    hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{sdk.NAMESPACE}_spec")]
     assert hooks
     assert [name for name in hooks if f"`{name}(" not in page] == []
 
@@ -272,11 +272,26 @@ def test_every_setting_is_documented() -> None:
     assert wanted in page, f"docs/configuration.md has to hold:\n\n{wanted}"
 
 
-def test_the_params_of_text_removal_are_documented(loaded: plugins.Plugins) -> None:
-    page = (ROOT / "docs/text-removal.md").read_text(encoding="utf-8")
-    for param in params_of(loaded.specs["inpaint_local.remove"]):
+@pytest.mark.parametrize(
+    ("step", "page"),
+    [
+        ("inpaint_local.remove", "docs/text-removal.md"),
+        ("inpaint_ghostcut.remove", "plugins/inpaint_ghostcut/README.md"),
+    ],
+)
+def test_the_params_of_text_removal_are_documented(loaded: plugins.Plugins, step: str, page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for param in params_of(loaded.specs[step]):
         default = "–" if param["default"] is None else f"`{_toml(param['default'])}`"
-        assert f"| `{param['name']}` | {default} | {param['description']}" in page
+        assert f"| `{param['name']}` | {default} | {param['description']}" in text
+
+
+def test_the_settings_of_ghostcut_are_documented(loaded: plugins.Plugins) -> None:
+    text = (ROOT / "plugins/inpaint_ghostcut/README.md").read_text(encoding="utf-8")
+    schema = msgspec.json.schema(type(loaded.settings("inpaint_ghostcut")))
+    for name, about in next(iter(schema["$defs"].values()))["properties"].items():
+        row = f"| `{name}` | `{_toml(about['default'])}` | {about['description']} |"
+        assert row in text, f"plugins/inpaint_ghostcut/README.md has to hold:\n\n{row}"
 
 
 def test_the_way_through_names_what_is_there() -> None:

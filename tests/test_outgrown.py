@@ -12,24 +12,15 @@ import pytest
 from tests.conftest import Lab, wait_until
 from tests.db.test_database import postgres_database
 from tests.net.origin import Asked, origin, say, serves
-from tests.test_queue import REDIS
 from vtid.db import DeliveryFilter, JobFilter
 from vtid.domain.webhook import DeliveryState
 from vtid.media.synth import draw_clip
 
 
 @pytest.fixture
-def urls() -> Iterator[tuple[str, str]]:
-    redis = pytest.importorskip("redis", reason="the extra vtid[redis] is not installed")
-    client = redis.Redis.from_url(REDIS)
-    try:
-        client.flushdb()
-    except redis.ConnectionError:
-        pytest.skip("no Redis answers on 127.0.0.1:6379")
+def urls(redis_url: str) -> Iterator[tuple[str, str]]:
     with postgres_database() as url:
-        yield url, REDIS
-    client.flushdb()
-    client.close()
+        yield url, redis_url
 
 
 @pytest.mark.postgres

@@ -15,6 +15,7 @@ import pytest
 
 from vtid.media import probe
 from vtid.media.synth import draw_clip, lines
+from vtid.simulators import SIMULATORS
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBTITLES = list(lines(["Read this"], each_s=2.0))
@@ -114,10 +115,15 @@ def test_the_wheels_own_files_are_used(installed: Installed) -> None:
     assert "vtid/shipped/pipelines" in pipeline["file"]
 
 
-def test_its_four_plugins_come_along(installed: Installed) -> None:
+def test_its_plugins_come_along(installed: Installed) -> None:
     status = {row["name"]: row["status"] for row in said(installed.run("plugins", "--json"))}
     assert set(status) == set(PLUGINS)
     assert status["inpaint_local"] == "enabled"
+
+
+@pytest.mark.parametrize("service", SIMULATORS)
+def test_it_simulates_services(installed: Installed, service: str) -> None:
+    assert "hold" in said(installed.run("simulate", service, "--moods", "--json"))
 
 
 def test_it_checks_out(installed: Installed) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import PATIENCE_S
 from vtid import config, plugins
 from vtid.domain.step import VALUE, Port
 from vtid.errors import NotFound, Unavailable
@@ -89,6 +90,19 @@ def only(found: Plugins) -> PluginRecord:
 
 
 # --- what works
+
+
+def test_inputs_and_outputs_may_be_many_files(
+    make: Callable[..., str], load: Callable[..., Plugins], tmp_path: Path
+) -> None:
+    many = STEP.replace("    video: Video\nclass Outputs", "    videos: dict[str, Video]\nclass Outputs")
+    make("bar", many)
+    assert load().specs["bar.do"].inputs == (Port("videos", "video", many=True),)
+    make(
+        "baz",
+        STEP.replace("class Outputs(Struct):\n    video: Video", "class Outputs(Struct):\n    all: dict[str, Video]"),
+    )
+    assert load().specs["baz.do"].outputs == (Port("all", "video", many=True),)
 
 
 def test_a_folder_is_a_plugin(make: Callable[..., str], load: Callable[..., Plugins], tmp_path: Path) -> None:
@@ -255,6 +269,10 @@ MISCONFIGURED = {
     "a step that needs arguments": (STEP + "\nDo.__init__ = lambda self, x: None", "Do() raised TypeError"),
     "no run": (STEP.replace("def run", "def ran"), "bar.do has no run; write run(self, ctx: Context"),
     "a run with other arguments": (STEP.replace("params: Params, ", ""), "bar.do: the signature must be run(self, ctx"),
+    "a lazy step in a process": (
+        STEP.replace('name = "{name}.do"', 'name = "{name}.do"; lazy = True'),
+        "bar.do: only a step that is not isolated can be lazy; write isolated = False",
+    ),
     "an async run": (STEP.replace("def run", "async def run"), "must be a plain function"),
     "a run that returns nothing": (STEP.replace(" -> Outputs", ""), "the type of return must be a Struct of your own"),
     "params that are no Struct": (
@@ -281,7 +299,10 @@ MISCONFIGURED = {
     ),
     "a list of files": (
         STEP.replace("    video: Video\nclass Outputs", "    video: list[Video]\nclass Outputs"),
-        "bar.do: Inputs.video: a file is one of File, Video, Audio, Image, Subtitles or that | None",
+        (
+            "bar.do: Inputs.video: a file is one of File, Video, Audio, Image, Subtitles, that | None, or "
+            "dict[str, that]"
+        ),
     ),
     "a choice of files": (
         STEP.replace("    video: Video\nclass Outputs", "    video: Video | Audio\nclass Outputs"),
@@ -458,12 +479,17 @@ def shipped() -> Plugins:
     return plugins.load(config.load(REPOSITORY / "vtid.toml", {}, overrides=flags), entry_points=())
 
 
-@pytest.mark.parametrize("name", ["compose_ffmpeg", "inpaint_ghostcut", "lipsync_syncso"])
-def test_plugins_that_are_not_built_say_so(shipped: Plugins, name: str) -> None:
-    record = shipped.record(name)
+def test_a_plugin_without_its_keys_says_which_to_set(shipped: Plugins) -> None:
+    record = shipped.record("inpaint_ghostcut")
     assert record.status is Status.NOT_READY
-    assert "not built yet; it comes with a later release" in record.reason
-    assert not record.steps
+    assert record.reason.startswith("set GHOSTCUT_API_KEY and GHOSTCUT_APP_SECRET")
+    assert list(record.steps) == ["inpaint_ghostcut.remove"]
+
+
+def test_lip_sync_says_what_it_needs(shipped: Plugins) -> None:
+    record = shipped.record("lipsync_syncso")
+    assert (record.status, record.reason) == (Status.NOT_READY, "set SYNC_API_KEY")
+    assert shipped.unavailable("lipsync_syncso.lipsync") == "plugin lipsync_syncso is not ready: set SYNC_API_KEY"
 
 
 def test_names_in_use_fit_the_settings_of_their_plugins() -> None:
@@ -492,9 +518,9 @@ import sys
 from pathlib import Path
 from vtid.plugins import load_one
 record = load_one("lipsync_syncso", "vtid_lipsync_syncso", Path(sys.argv[1]), {"api_key": "k"})
-assert record.settings.api_key == "k" and record.status == "not ready", record
+assert record.settings.api_key == "k" and record.status == "enabled", record
 heavy = {"av", "sqlalchemy", "litestar", "huey", "numpy", "vtid_inpaint_local"} & sys.modules.keys()
 assert not heavy, heavy
 """
     path = REPOSITORY / "plugins" / "lipsync_syncso" / "src"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=REPOSITORY, timeout=30)
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=REPOSITORY, timeout=PATIENCE_S)

@@ -12,24 +12,13 @@ from tests.conftest import wait_until
 from vtid.errors import Unavailable
 from vtid.tasks import Queue
 
-REDIS = "redis://127.0.0.1:6379/9"
-
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'queue.db'}"
         return
-    redis = pytest.importorskip("redis", reason="the extra vtid[redis] is not installed")
-    client = redis.Redis.from_url(REDIS)
-    try:
-        client.ping()
-    except redis.ConnectionError:
-        pytest.skip("no Redis answers on 127.0.0.1:6379")
-    client.flushdb()
-    yield REDIS
-    client.flushdb()
-    client.close()
+    yield request.getfixturevalue("redis_url")
 
 
 @pytest.fixture

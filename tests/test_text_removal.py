@@ -16,7 +16,7 @@ from vtid import config as vtid_config
 from vtid.errors import InvalidInput, MediaError, UnsupportedMedia, VtidError
 from vtid.local import LocalRun, local_run
 from vtid.media import probe
-from vtid.media.still import still, write_png
+from vtid.media.still import still, write_picture
 from vtid.media.synth import Look, Subtitle, draw_clip
 
 SUBTITLES = (Subtitle("Nobody knows the way", 0.3, 1.0), Subtitle("Look over there", 1.2, 1.9))
@@ -161,7 +161,7 @@ def _audio_only(path: Path, clip: Path) -> None:
 
 
 def _image(path: Path, clip: Path) -> None:
-    write_png(path, still(clip, 0.0))
+    write_picture(path, still(clip, 0.0))
 
 
 def _no_frames(path: Path, clip: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_mask_is_emptied_as_a_picture_and_as_a_video(local: LocalRun, tmp_path
     draw_clip(source, seconds=1, width=320, height=180, fps=25)
     white = np.zeros((180, 320, 3), np.uint8)
     white[40:80, 100:180] = 255
-    write_png(mask, white)
+    write_picture(mask, white)
     with av.open(str(video), "w") as out:
         stream = out.add_stream("ffv1", rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"

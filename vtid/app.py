@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Struct
@@ -19,24 +20,43 @@ from msgspec import Struct
 from vtid import __version__, pipelines, plugins
 from vtid.accounts import Accounts, Seal, prepare
 from vtid.config import Config
-from vtid.db import Assets, Database, Deliveries, Jobs, Repeats, Uploads, Webhooks, Work, migrate
+from vtid.db import (
+    Assets,
+    Calls,
+    Clips,
+    Database,
+    Deliveries,
+    Derived,
+    Edits,
+    Jobs,
+    Repeats,
+    Uploads,
+    Watches,
+    Webhooks,
+    Work,
+    migrate,
+)
 from vtid.engine.bridge import Bridge
+from vtid.engine.callbacks import Callbacks, CallbackUrls
 from vtid.engine.courier import Courier, Terms
 from vtid.engine.delivery import Delivery
+from vtid.engine.downloads import Downloads
+from vtid.engine.encoders import opened as open_encoders
 from vtid.engine.examining import Examiner
 from vtid.engine.fetching import Fetcher
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
-from vtid.engine.layout import Workspaces, job_prefix
+from vtid.engine.layout import Workspaces
 from vtid.engine.prober import Prober
 from vtid.engine.registrar import Registrar
+from vtid.engine.removal import Removal
 from vtid.engine.retry import Backoff, Policy
 from vtid.engine.runner import Runner
 from vtid.engine.stepper import Stepper
 from vtid.engine.uploading import Uploading, UploadRules
 from vtid.engine.wire import Limits
 from vtid.engine.worker import Worker
-from vtid.errors import StorageError, Unavailable, VtidError
+from vtid.errors import Unavailable, VtidError
 from vtid.models import Store
 from vtid.net import Limits as DownloadLimits
 from vtid.net import Outbound, Reach
@@ -44,9 +64,15 @@ from vtid.sdk import Media
 from vtid.sealing import Sealer
 from vtid.storage import Links, LocalStorage, Room, Storage
 from vtid.storage.buckets import Buckets
-from vtid.tasks import Queue
+from vtid.storage.folder import open_folder
+
+if TYPE_CHECKING:
+    from vtid.tasks import Queue
 
 log = structlog.get_logger("vtid.app")
+OUTSIDE_S = 604_800.0
+"""How long links work that services outside are given: their queues are long, and links that expire there cost weeks
+of search. It is also the most that buckets grant."""
 WORKER_SEEN_S = 60.0
 """A worker that has not shown itself for this long is not counted as there."""
 
@@ -71,30 +97,38 @@ class App:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)
-        secret = _secret(data)
+        secret = open_folder(data)
         self.plugins = plugins.load(config)
         self.pipelines = pipelines.load(config.pipelines.dirs, self.plugins)
         self.database = Database(config.database_url)
         migrate(self.database.url)
         self.jobs = Jobs(self.database)
+        self.edits = Edits(self.database)
         self.accounts = Accounts(self.database, config, secret)
         self.repeats = Repeats(self.database)
         self.seal = Seal(secret, "answers to repeated requests")
         self.assets = Assets(self.database)
+        self.watches = Watches(self.database)
+        self.derived = Derived(self.database)
+        self.clips = Clips(self.database)
         self.links = Links(secret, config.server.public_url or "")
         self.room = Room(data, config.limits.min_free_disk_mb << 20)
         self.storage = _open_storage(config, self.links)
+        self.removal = Removal(self.jobs, self.assets, self.derived, self.storage)
         self.buckets = Buckets(lambda: _connect(config), config.storage.buckets)
-        self.queue = Queue(config.queue_url, secret)
         self.sealer = Sealer(secret)
         self.outbound = Outbound(Reach(config.net.allow))
         self.webhooks = Webhooks(self.database)
         self.deliveries = Deliveries(self.database)
         self.registrar = Registrar(self.webhooks, self.sealer, self.outbound)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
+        self.encoders = open_encoders(self.plugins, config.encoders)
         self.prober = Prober(data / "probe")
+        self._secret = secret
         self._ring = ring or self.queue.ring
         self.examiner = Examiner(self.assets, self.storage, self.prober, data / "probe", self.room)
+        self._callback_urls = CallbackUrls(secret, outside_url(config, self.outbound.reach))
+        self.callbacks = Callbacks(self._callback_urls, Calls(self.database), self.plugins, self.ring)
         rules = UploadRules(
             config.server.max_upload_mb << 20, config.uploads.expire_hours * 3600, config.uploads.max_open
         )
@@ -116,14 +150,22 @@ class App:
             self.registrar,
         )
 
-    async def quota(self, _user_id: str) -> int | None:
-        """Bytes that a user may have stored; None: no limit. The one place that says so."""
-        return (self.config.uploads.quota_mb << 20) or None
+    @cached_property
+    def queue(self) -> Queue:
+        """Carries the bells; whoever rings by other means has none."""
+        from vtid.tasks import Queue  # noqa: PLC0415 - a fifth of a second, with the drivers that Huey looks for
 
-    def ring(self, job_id: str) -> None:
+        return Queue(self.config.queue_url, self._secret)
+
+    async def quota(self, user_id: str) -> int | None:
+        """Bytes that a user may have stored; None: no limit. The one place that says so."""
+        tier = await self.accounts.tier_by_id(user_id)
+        return (tier.quota_mb << 20) or None if tier else None
+
+    def ring(self, job_id: str, priority: int = 0) -> None:
         """Tell the workers of a job. A queue that does not answer costs only time: the reconciler rings again."""
         try:
-            self._ring(job_id)
+            self._ring(job_id) if not priority else self.queue.ring(job_id, priority)
         except Unavailable as error:
             log.warning("the queue did not hear of a job", job_id=job_id, reason=error.message)
 
@@ -155,9 +197,13 @@ class App:
             self.room.require,
             lambda: _media(config.workers.threads),
             self.models,
+            self._callback_urls.url,
+            self._file_url,
+            self.encoders,
+            self.sealer,
         )
-        delivery, fetcher = Delivery(self.storage, self.buckets), self._fetcher(bridge, work)
-        return Runner(work, bridge, delivery, stepper, workspaces, policy, fetcher)
+        delivery, downloads = Delivery(self.storage, self.buckets), Downloads(config.workers.downloads)
+        return Runner(work, bridge, delivery, stepper, workspaces, policy, self._fetcher(bridge, work), downloads)
 
     def _fetcher(self, bridge: Bridge, work: Work) -> Fetcher:
         config, retry = self.config, self.config.retry
@@ -165,6 +211,7 @@ class App:
             max_bytes=config.server.max_upload_mb << 20,
             seconds=config.net.download_seconds,
             idle_s=config.net.silence_seconds,
+            least_rate=config.net.download_least_kb * 1024,
         )
         return Fetcher(
             work,
@@ -229,11 +276,17 @@ class App:
         )
         return Courier(self.deliveries, self.registrar, self.outbound, bridge, terms, self._link)
 
+    def _file_url(self, key: str, filename: str) -> str | None:
+        """A link that services outside can use, for steps to hand on."""
+        url = self.storage.signed_url(key, ttl_s=OUTSIDE_S, filename=filename)
+        base = outside_url(self.config, self.outbound.reach)
+        return url if url.startswith("https://") or (base and url.startswith(base)) else None
+
     def _link(self, key: str, filename: str) -> str:
         """A signed link for whoever is not asking over HTTP just now."""
         url = self.storage.signed_url(key, ttl_s=self.config.storage.url_ttl_seconds, filename=filename)
         server = self.config.server
-        return url if url.startswith("http") else f"http://{server.host}:{server.port}{url}"
+        return url if url.startswith("http") else f"{server.own_url()}{url}"
 
     async def health(self) -> dict[str, Check]:
         """Try everything that the daemon depends on."""
@@ -256,24 +309,20 @@ class App:
         self.room.require()  # also where files lie in a bucket: they pass through this disk
         self.storage.check()
 
-    async def delete_job(self, job_id: str, user_id: str) -> None:
-        """Remove an ended job with its files. The rows go first: a row without its file would be a lie."""
-        keys, shared = await self.jobs.delete(job_id, user_id)
-        for key in keys:
-            await asyncio.to_thread(self.storage.delete, key)
-        await asyncio.to_thread(self.storage.delete_prefix, job_prefix(user_id, job_id), shared)
-
-    async def delete_asset(self, asset_id: str, user_id: str) -> None:
-        """Remove a file that came in; its bytes go with the last that refers to them."""
-        key = await self.assets.delete(asset_id, user_id)
-        if key:
-            await asyncio.to_thread(self.storage.delete, key)
-
     async def close(self) -> None:
         """Give everything back."""
         await asyncio.to_thread(self.prober.close)
-        self.queue.close()
+        if "queue" in vars(self):
+            self.queue.close()
         await self.database.close()
+
+
+def outside_url(config: Config, reach: Reach) -> str | None:
+    """The public address, if services outside may be told of it: by https, or within a network that is allowed."""
+    url = config.server.public_url or ""
+    parts = urlsplit(url)
+    private = parts.scheme == "http" and reach.names(parts.hostname or "")
+    return url if parts.scheme == "https" or private else None
 
 
 def _open_storage(config: Config, links: Links) -> Storage:
@@ -310,30 +359,10 @@ def _ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
 
 
-def _secret(data: Path) -> bytes:
-    """What signs URLs, tokens and queue messages: made once with the data folder, readable by its owner alone."""
-    path = data / "secret.key"
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users of this machine have no business there
-    except OSError as error:
-        raise StorageError(f"The data folder {data} cannot be made: {error.strerror}") from error
-    if not path.exists():
-        staged = path.with_suffix(f".{uuid.uuid4().hex}")
-        staged.touch(mode=0o600)
-        staged.write_bytes(secrets.token_bytes(32))
-        try:
-            os.link(staged, path)  # of two first starts at once, one key wins
-        except FileExistsError:
-            pass
-        finally:
-            staged.unlink()
-    return path.read_bytes()
-
-
 @asynccontextmanager
 async def accounts_of(config: Config) -> AsyncIterator[Accounts]:
     """The accounts alone, for who needs nothing else; the first admin is there afterwards."""
-    secret = _secret(Path(config.data.path))
+    secret = open_folder(Path(config.data.path))
     database = Database(config.database_url)
     migrate(database.url)
     try:
@@ -345,5 +374,5 @@ async def accounts_of(config: Config) -> AsyncIterator[Accounts]:
 
 
 def build(config: Config, ring: Callable[[str], None] | None = None) -> App:
-    """Wire an application."""
+    """Wire an application; see `App`."""
     return App(config, ring)

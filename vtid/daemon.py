@@ -1,16 +1,17 @@
-"""The daemon: the API in this process, a worker process beside it, started again when it dies."""
+"""The daemon: the API in this process, a worker and a watcher beside it, started again when they die."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -20,13 +21,19 @@ from vtid.accounts import FirstStart, prepare
 from vtid.app import App
 from vtid.errors import Unavailable
 from vtid.web import create_app
+from vtid.web.connections import Keeper
 
 log = structlog.get_logger("vtid.daemon")
 RESTART_S = (0.2, 0.5, 1, 2, 5, 10, 30)
-"""Waits before a worker process that died is started again: longer each time, until one has lived a while."""
+"""Waits before a process that died is started again: longer each time, until one has lived a while."""
 LIVED_S = 60.0
+NEEDED_S = 2.0
+"""How often it is asked whether a process that was not needed yet is now."""
 IO_THREADS = 64
 """For files on their way in and out, which mostly wait; the default of a few per core would have them queue up."""
+SWITCH_S = 0.0005
+"""A thread that reads the database lets go of the interpreter's lock with every row; behind a busy event loop it got it
+back after 5 ms, which is Python's default, and everybody who asked waited for it."""
 
 
 class Daemon:
@@ -43,7 +50,6 @@ class Daemon:
         self._flags = list(config_flags)
         self._workers = workers
         self._stopping = asyncio.Event()
-        self._worker: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
         """Serve, and return the exit code."""
@@ -62,14 +68,17 @@ class Daemon:
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "vtid-io"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        # The worker starts first: its imports take as long as ours, and they can overlap.
-        keeper = asyncio.create_task(self._keep_worker()) if self._workers else None
+        # They start first: their imports take as long as ours, and they can overlap.
+        beside = self._beside()
+        keepers = [asyncio.create_task(process.keep(self._stopping)) for process in beside]
         await asyncio.sleep(0)
         first = await prepare(self._app.accounts, config.data.path)
+        await self._app.callbacks.rouse()
         web = create_app(self._app)
         server = _Server(
             uvicorn.Config(
                 web,
+                **Keeper.of(config).protocols(),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -80,10 +89,11 @@ class Daemon:
                 timeout_graceful_shutdown=round(config.server.drain_seconds),
             ),
         )
+        _settle()
         host, port = sock.getsockname()[:2]
         log.info("listening", url=f"http://{host}:{port}", data=str(config.data.path))
         if first:
-            _welcome(first, config.server.public_url or f"http://{_reachable(host)}:{port}")
+            _welcome(first, config.server.public_url or config.server.own_url(port))
         with sock:
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             await asyncio.wait(
@@ -94,45 +104,78 @@ class Daemon:
             self._stopping.set()
             web.state.feed.close()
             server.should_exit = True
-            await asyncio.gather(serving, self._stop_worker())
-        if keeper:
+            await asyncio.gather(serving, *(process.stop(config.server.drain_seconds) for process in beside))
+        for keeper in keepers:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
         await self._app.close()
         return 0
 
-    async def _keep_worker(self) -> None:
+    def _beside(self) -> list[Beside]:
+        """The processes beside this one: a worker, and a watcher once hot folders are declared."""
+        data = str(self._app.config.data.path)
+        found = [Beside(("worker",), "its jobs go on in the next")] if self._workers else []
+        found.append(Beside(("watch", "run"), "its files go on in the next", needed=self._has_hot_folders))
+        for process in found:
+            process.command = [sys.executable, "-m", "vtid.cli", *self._flags, *process.words]
+            process.command += ["--with-parent", str(os.getpid()), "--data", data]
+        return found
+
+    def _has_hot_folders(self) -> bool:
+        return any(file for folder in self._app.config.watches.dirs for file in folder.glob("*.toml"))
+
+
+class Beside:
+    """A process beside the API, started again when it dies.
+
+    Args:
+        words: of the command that it runs.
+        solace: what becomes of its work when it dies.
+        needed: asked every few seconds; it is started once there is work for it.
+    """
+
+    def __init__(self, words: Sequence[str], solace: str, needed: Callable[[], bool] = lambda: True) -> None:
+        self.words = tuple(words)
+        self._needed = needed
+        self.command: list[str] = []
+        self._solace = solace
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def keep(self, stopping: asyncio.Event) -> None:
+        """Start it, and start it again, until the daemon stops."""
+        while not self._needed():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), NEEDED_S)
+            if stopping.is_set():
+                return
         failures = 0
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             started = time.monotonic()
-            self._worker = self._start_worker()
-            await asyncio.to_thread(self._worker.wait)
-            if self._stopping.is_set():
+            self._process = self._start()
+            await asyncio.to_thread(self._process.wait)
+            if stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > LIVED_S else failures + 1
             pause = RESTART_S[min(failures, len(RESTART_S) - 1)]
-            log.error(
-                "the worker process died; its jobs go on in the next", code=self._worker.returncode, restart_s=pause
-            )
+            what = f"the {self.words[0]} process died; {self._solace}"
+            log.error(what, code=self._process.returncode, restart_s=pause)
             await asyncio.sleep(pause)
 
-    def _start_worker(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "vtid.cli", *self._flags, "worker", "--with-parent", str(os.getpid())]
-        command += ["--data", str(self._app.config.data.path)]
-        # A session of its own: Ctrl-C in a terminal reaches this process, which stops the worker in good order.
-        return subprocess.Popen(command, start_new_session=True)
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in a terminal reaches the API, which stops it in good order.
+        return subprocess.Popen(self.command, start_new_session=True)
 
-    async def _stop_worker(self) -> None:
-        """Let it drain; past its time it is ended, and its jobs are taken up by the next worker."""
-        if self._worker is None or self._worker.poll() is not None:
+    async def stop(self, drain_s: float) -> None:
+        """Let it drain; past its time it is ended, and its work is taken up by the next."""
+        if self._process is None or self._process.poll() is not None:
             return
-        self._worker.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.to_thread(self._worker.wait, self._app.config.server.drain_seconds + 5)
+            await asyncio.to_thread(self._process.wait, drain_s + 5)
         except subprocess.TimeoutExpired:
-            self._worker.kill()
-            self._worker.wait()
+            self._process.kill()
+            self._process.wait()
 
 
 def _welcome(first: FirstStart, url: str) -> None:
@@ -142,12 +185,6 @@ def _welcome(first: FirstStart, url: str) -> None:
     print(words, flush=True)
 
 
-def _reachable(host: str) -> str:
-    """An address of this machine at which a daemon answers that listens on all of them."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked for, not listened on
-    return f"[{host}]" if ":" in host else host
-
-
 class _Server(uvicorn.Server):
     """Uvicorn, but signals are the daemon's: it would end this process by the signal before the worker has drained."""
 
@@ -155,6 +192,18 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave them alone."""
         yield
+
+
+def _settle() -> None:
+    """Set the interpreter up for serving, once everything that lives as long as the process is there.
+
+    The garbage collector walked over all of that again and again, which cost a seventh of every request; now it is out
+    of its sight. What requests make is mostly gone by counting references, so that it looks less often than by default.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    sys.setswitchinterval(SWITCH_S)
 
 
 def _bind(host: str, port: int) -> socket.socket:

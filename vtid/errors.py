@@ -9,10 +9,12 @@
         TooLarge                    over a size limit                                        413   exit 2
           QuotaExceeded             over what one user may have stored                       413   exit 2
         AddressRefused              a URL that leads where none may lead                     400   exit 2
+        Forged                      a callback that is not from whom it says                 400   exit 2
       ConfigError                   vtid.toml or the environment                             500   exit 4
       PipelineError                 a pipeline file                                          400   exit 4
       NotFound                      no such job, pipeline, plugin, file                      404   exit 5
       Conflict                      the state does not allow it                              409   exit 6
+        AlreadyMade                 another job makes the same                               409   exit 6
       Unauthorized                  nobody known, or a token that does not hold              401   exit 8
       Forbidden                     role, scope or tier do not allow it                      403   exit 8
         InsufficientCredits         the account has too few                                  403   exit 8
@@ -21,6 +23,7 @@
       FetchFailed                   a file could not be had from where its URL leads         503   exit 7
       StorageError                  a file could not be stored or read                       503   exit 7
         DiskFull                    no room left                                             507   exit 7
+      HardwareFailed                an encoder of a graphics card; the step is done again in software
       StepFailed                    a step of a job ended badly                                    exit 1
         StepError                   final; the author of the step wrote the words
         NeedsAttention              a person must act: a bad key, no credit
@@ -88,7 +91,7 @@ class MediaError(InvalidInput):
     """A media file, but not one that can be worked on: truncated, empty, without video."""
 
     code = "unreadable_media"
-    title = "The video cannot be read"
+    title = "The file cannot be read"
     status = 422
     exit_code = 3
 
@@ -97,7 +100,7 @@ class UnsupportedMedia(InvalidInput):
     """Not a media file."""
 
     code = "unsupported_media"
-    title = "This is not a video"
+    title = "This is not a media file"
     status = 415
     exit_code = 3
 
@@ -106,7 +109,7 @@ class TooLarge(InvalidInput):
     """Over a size limit."""
 
     code = "too_large"
-    title = "The file is too large"
+    title = "This is too large"
     status = 413
 
 
@@ -122,6 +125,13 @@ class AddressRefused(InvalidInput):
 
     code = "address_refused"
     title = "This address may not be reached"
+
+
+class Forged(InvalidInput):
+    """A callback whose signature does not hold. Raised by authors of plugins; the words go to whoever sent it."""
+
+    code = "forged"
+    title = "This callback is not genuine"
 
 
 class ConfigError(VtidError):
@@ -157,6 +167,20 @@ class Conflict(VtidError):
     title = "The state does not allow this"
     status = 409
     exit_code = 6
+
+
+class AlreadyMade(Conflict):
+    """A job that makes the same of the same content is there already.
+
+    Args:
+        job_id: its id.
+    """
+
+    code = "already_made"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"The job {job_id} makes this already.")
+        self.job_id = job_id
 
 
 class Unauthorized(VtidError):
@@ -240,6 +264,12 @@ class DiskFull(StorageError):
     code = "disk_full"
     title = "The disk is full"
     status = 507
+
+
+class HardwareFailed(VtidError):
+    """An encoder of a graphics card failed: the step in hand is done again in software."""
+
+    code = "hardware"
 
 
 class StepFailed(VtidError):

@@ -20,6 +20,7 @@ from vtid.app import App, build
 from vtid.config import Config
 from vtid.domain.artifact import Artifact
 from vtid.domain.job import Job, Result, StepRun
+from vtid.domain.media import writable_ending
 from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
 from vtid.errors import Conflict, DiskFull, InvalidInput, Problem, StorageError
@@ -53,6 +54,7 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         storage=msgspec.structs.replace(config.storage, kind="local"),
         models=msgspec.structs.replace(config.models, path=config.models_path),
         workers=msgspec.structs.replace(config.workers, count=1),
+        server=msgspec.structs.replace(config.server, public_url=None),  # nobody listens to callbacks here
     )
     bridge = Bridge()
     try:
@@ -84,9 +86,22 @@ class LocalRun:
         self._runner = app.runner(bridge, self._work)
 
     def submit(
-        self, source: Path | None, pipeline: str, params: Mapping[str, Any], more: Mapping[str, Path] | None = None
+        self,
+        source: Path | None,
+        pipeline: str,
+        params: Mapping[str, Any],
+        more: Mapping[str, Path] | None = None,
+        urls: Mapping[str, str] | None = None,
     ) -> Job:
-        """Take a job in, as every other door does; `more` are files beside the video, by the source that they are."""
+        """Take a job in, as every other door does.
+
+        Args:
+            source: the video, where there is one.
+            pipeline: its name.
+            params: of the job.
+            more: files beside the video, by the source that they are.
+            urls: of files that the job fetches; they were checked.
+        """
 
         async def intake() -> Job:
             async with self.app.intake.draft("local") as draft:
@@ -94,12 +109,14 @@ class LocalRun:
                     draft.put("video", source)
                 for name, path in (more or {}).items():
                     draft.put(name, path)
+                for name, url in (urls or {}).items():
+                    draft.use_url(name, url)
                 return await draft.submit(pipeline=pipeline, params=params)
 
         return self.bridge.run(intake())
 
-    def finish(self, job_id: str, watch: Callable[[Job], None] = lambda _job: None) -> Job:
-        """Run a job to its end, telling `watch` ten times a second how it stands.
+    def finish(self, job_id: str, watch: Callable[[Job], None] | None = None) -> Job:
+        """Run a job to its end, telling `watch` ten times a second how it stands, where there is anybody to tell.
 
         Ctrl-C, or anything that `watch` raises, cancels the job first.
         """
@@ -109,7 +126,8 @@ class LocalRun:
         try:
             while thread.is_alive():
                 thread.join(POLL_S)
-                watch(self.job(job_id))
+                if watch is not None:
+                    watch(self.job(job_id))
         except BaseException:
             stop.set()
             self._runner.stop(job_id, Reason.CANCELLED)
@@ -144,8 +162,6 @@ class LocalRun:
         Raises:
             InvalidInput: the pipeline's first result is a video, and the ending will not do.
         """
-        from vtid.media import writable_ending  # noqa: PLC0415 - heavy
-
         found = self.app.pipelines.get(pipeline)
         step, _, output = found.deliver[0].references[0].partition(".") if found.deliver else ("", "", "")
         uses = next((self.app.plugins.specs[one.uses] for one in found.steps if one.id == step), None)

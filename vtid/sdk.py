@@ -36,17 +36,45 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
+import pluggy
 from msgspec import Meta, Struct, field
 
 from vtid.domain.artifact import Audio, File, Image, Subtitles, Video
+from vtid.domain.callback import Callback
+from vtid.domain.composition import Placed
+from vtid.domain.encoder import Candidate, Encoder
+from vtid.domain.excerpt import excerpt
 from vtid.domain.film import Box, Frame, Media
 from vtid.domain.media import AudioStream, MediaInfo, OtherStream, VideoStream
 from vtid.domain.model import MODEL_PREFIX, Model, ModelKind, Models, NoModels
+from vtid.domain.preset import Preset, Presets
+from vtid.domain.previewing import Previewing, Shot, Sprites, Timing, Waveform
 from vtid.domain.region import Coordinates, Region, RegionType
 from vtid.domain.region import normalise as normalise_regions
 from vtid.domain.rendering import EncodeOptions, Part, RenderPlan, Rewritten, Span
+from vtid.domain.segment import AudioInput, Segment, segment_problems
+from vtid.domain.timeline import (
+    SAMPLE_RATE,
+    Canvas,
+    Caption,
+    Captions,
+    Clip,
+    Composed,
+    Footage,
+    Mix,
+    Overlay,
+    Placing,
+    Plain,
+    Sound,
+    Still,
+    Stretch,
+    Timeline,
+    Transition,
+    Writing,
+)
 from vtid.errors import (
     Cancelled,
+    Forged,
     InvalidInput,
     Misfit,
     NeedsAttention,
@@ -54,20 +82,32 @@ from vtid.errors import (
     RetryLater,
     StepError,
     Suspended,
+    did_you_mean,
 )
-from vtid.hookspecs import hookimpl
 
 __all__ = [
     "MODEL_PREFIX",
+    "SAMPLE_RATE",
     "Annotated",
     "Audio",
+    "AudioInput",
     "AudioStream",
     "Box",
+    "Callback",
     "Cancelled",
+    "Candidate",
+    "Canvas",
+    "Caption",
+    "Captions",
+    "Clip",
+    "Composed",
     "Context",
     "Coordinates",
     "EncodeOptions",
+    "Encoder",
     "File",
+    "Footage",
+    "Forged",
     "Found",
     "Frame",
     "Image",
@@ -77,31 +117,58 @@ __all__ = [
     "MediaInfo",
     "Meta",
     "Misfit",
+    "Mix",
     "Model",
     "ModelKind",
     "Models",
     "NeedsAttention",
     "OtherStream",
+    "Overlay",
     "Part",
+    "Placed",
+    "Placing",
+    "Plain",
+    "Preset",
+    "Presets",
+    "Previewing",
     "Problem",
     "Region",
     "RegionType",
     "RenderPlan",
     "RetryLater",
     "Rewritten",
+    "Segment",
+    "Shot",
+    "Sound",
     "Span",
+    "Sprites",
     "Step",
     "StepError",
+    "Still",
+    "Stretch",
     "Struct",
     "Subtitles",
+    "Timeline",
+    "Timing",
+    "Transition",
     "Video",
     "VideoStream",
+    "Waveform",
+    "Writing",
+    "did_you_mean",
+    "excerpt",
     "field",
     "hookimpl",
     "normalise_regions",
+    "segment_problems",
 ]
 
 T = TypeVar("T")
+
+NAMESPACE = "vtid"
+"""Of the hooks, and of the entry points by which plugins are found."""
+hookimpl = pluggy.HookimplMarker(NAMESPACE)
+"""Marks a function as a plugin's side of one of the hooks (`vtid.hookspecs`)."""
 
 
 # --- steps
@@ -115,6 +182,9 @@ class Link(Protocol):
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Write a line to the job's log."""
+
+    def note(self, outputs: dict[str, Any]) -> None:
+        """Store outputs that are known before the step ends."""
 
     def once_begin(self, key: str) -> Recorded:
         """Store the intent unless it is there, and say what is known."""
@@ -169,6 +239,9 @@ class Context:
         settings: Any = None,
         threads: int = 1,
         models: Models | None = None,
+        callback_url: str | None = None,
+        outputs: Sequence[str] = (),
+        bring: Callable[[Path], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
@@ -188,14 +261,39 @@ class Context:
         """How many threads or processes the step may keep busy."""
         self.models: Models = models or NoModels()
         """The models that the operator added."""
+        self.callback_url = callback_url
+        """Where a service may say that it is done, which wakes this step from its wait; the same at every attempt.
+        None where services cannot reach this daemon: polling does without."""
+        self._outputs = outputs
+        self._bring = bring
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         """Say how far the step is (0 to 1). Cheap: call it per frame. Raises `Cancelled` when somebody cancelled."""
         self._link.progress(min(1.0, max(0.0, fraction)), message)
 
+    def bring(self, file: File) -> Path:
+        """The path of an input, the file being there; of a step that is not `lazy` it always is."""
+        if self._bring:
+            self._bring(file.path)
+        return file.path
+
     def log(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Write a line to the job's log. Never put a secret in it."""
         self._link.log(level, event, fields)
+
+    def note(self, **outputs: Any) -> None:
+        """Tell outputs that are data before the step ends: what a service calls the work that it took, above all.
+
+        They are on the disk before the step goes on, stand in the job's metadata from now on, and stay there when the
+        step fails or is cancelled. What is told again costs nothing, so tell it right after the `once` that found it
+        out, at each wake-up.
+
+        Raises:
+            TypeError: the step declares no such output.
+        """
+        if unknown := outputs.keys() - set(self._outputs):
+            raise TypeError(f"note() takes outputs of the step that are data; {min(unknown)} is none")
+        self._link.note(msgspec.to_builtins(outputs))
 
     def once(
         self,
@@ -255,21 +353,29 @@ class Step(abc.ABC):
     """One thing that can be done to media. The signature of `run` declares params, inputs and outputs.
 
     `run(self, ctx: Context, params: Params, inputs: Inputs) -> Outputs`, where the three are msgspec Structs of your
-    own: fields of type `Video`, `Audio`, `Image`, `Subtitles` or `File` (or one of them `| None`) are files, anything
-    else is data. The class's docstring is the help text.
+    own: fields of type `Video`, `Audio`, `Image`, `Subtitles` or `File` (or one of them `| None`) are files, an input
+    `dict[str, Audio]` any number of them, anything else is data. The class's docstring is the help text.
     """
 
     name: ClassVar[str]
     """`PLUGIN.VERB`."""
     isolated: ClassVar[bool] = True
     """Run in a child process with limits. False only for steps that open no media and mostly wait for a network."""
+    lazy: ClassVar[bool] = False
+    """Leave input files where they are stored until `Context.bring` asks for them; their facts are there at once. For
+    steps that are not isolated, and look many times how something stands for each time that they read a file."""
+    paid: ClassVar[bool] = False
+    """Each run costs the operator money, at a service say: users whose tier has no `paid_steps` cannot use it."""
+    presets: Presets = Presets()
+    """The operator's qualities of what is encoded, when the step is run or checks params."""
 
     def check(self, params: Any, sources: Mapping[str, MediaInfo]) -> Sequence[Problem]:
         """Complaints about params in the light of the files that came in, before the job is accepted.
 
         Args:
             params: of the step's own type.
-            sources: facts of the files that are wired straight to an input, by the input's name.
+            sources: facts of the files that are wired straight to an input, by the input's name; of an input that
+                takes many, by the names that they came with.
         """
         del params, sources
         return ()

@@ -6,9 +6,11 @@ database knows every job and the reconciler rings again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from huey import PriorityRedisHuey, SqliteHuey
@@ -39,20 +41,25 @@ class Queue:
                 NAME, url=url, results=False, serializer=serializer, blocking=True, read_timeout=1
             )
         else:
+            path = Path(url.removeprefix("sqlite:///"))
+            with contextlib.suppress(OSError):  # where it cannot be made, the first bell says so
+                path.touch(mode=0o600)
             # Without fsync: a bell that a power cut silences is rung again by the reconciler.
-            self._huey = SqliteHuey(
-                NAME, filename=url.removeprefix("sqlite:///"), results=False, serializer=serializer, fsync=False
-            )
+            self._huey = SqliteHuey(NAME, filename=str(path), results=False, serializer=serializer, fsync=False)
         self._handler: Callable[[str], None] = _nobody
         self._ring = self._huey.task(name="run_job")(self._run)
 
     def _run(self, job_id: str) -> None:
         self._handler(job_id)
 
-    def ring(self, job_id: str) -> None:
-        """Tell the workers of a job. Raises `Unavailable`; the job itself is safe then."""
+    def ring(self, job_id: str, priority: int = 0) -> None:
+        """Tell the workers of a job; bells of a higher priority are heard first.
+
+        Raises:
+            Unavailable: nobody was told; the job itself is safe then.
+        """
         try:
-            self._ring(job_id)
+            self._ring(job_id, priority=priority)
         except Exception as error:
             raise Unavailable(f"The queue does not answer: {error}") from error
 

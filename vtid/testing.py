@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import time
 import typing
 import uuid
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ from vtid.domain.artifact import Audio, File, Video
 from vtid.domain.step import check_params
 from vtid.errors import Cancelled, InvalidInput
 from vtid.plugins import spec_of
-from vtid.sdk import Context, Media, Models, Recorded, Step
+from vtid.presets import load as shipped_presets
+from vtid.sdk import Context, Media, Models, Presets, Recorded, Step
 
 __all__ = ["RecordingLink", "run_step"]
 
@@ -41,6 +43,8 @@ class RecordingLink(Struct):
     """Every line of the log: level, event, fields."""
     effects: dict[str, Recorded] = field(default_factory=dict)
     """What `once` knows, by key."""
+    noted: dict[str, Any] = field(default_factory=dict)
+    """Outputs that the step told before its end."""
     cancel_at: float | None = None
     """Raise `Cancelled` at the first report of at least this fraction."""
 
@@ -54,12 +58,16 @@ class RecordingLink(Struct):
         """Remember it."""
         self.lines.append((level, event, fields))
 
+    def note(self, outputs: dict[str, Any]) -> None:
+        """Remember them."""
+        self.noted |= outputs
+
     def once_begin(self, key: str) -> Recorded:
         """What an earlier call left, which is doubtful unless it came to its end."""
         known = self.effects.get(key)
         if known is not None:
             return known if known.done else msgspec.structs.replace(known, doubtful=True)
-        return self.effects.setdefault(key, Recorded(str(uuid.uuid4())))
+        return self.effects.setdefault(key, Recorded(str(uuid.uuid4()), began_at=time.time()))
 
     def once_end(self, key: str, value: Any) -> None:
         """Remember the value, as the database would have it."""
@@ -82,31 +90,38 @@ def run_step(
     media: Media | None = None,
     threads: int = 1,
     models: Models | None = None,
+    callback_url: str | None = None,
+    presets: Presets | None = None,
 ) -> Any:
     """Run a step in this process and return its Outputs.
 
     Args:
         step: an instance.
         workspace: an empty folder.
-        inputs: by name; a path becomes the file type that the step declares, with its facts.
+        inputs: by name; a path becomes the file type that the step declares, with its facts; of an input that takes
+            many, a dict of paths.
         params: by name; checked as for a job.
         settings: of the plugin.
         link: what the step talks to.
         media: what it sees media with; PyAV where None.
         threads: that it may keep busy.
         models: that it may ask for; `vtid.models.Store` keeps real ones.
+        callback_url: that it may hand to a service.
+        presets: of the operator; the shipped ones where None.
 
     Raises:
         InvalidInput: params that a job would be refused for.
         BaseException: whatever the step raises.
     """
+    step.presets = presets or shipped_presets()
     spec = spec_of(type(step), step.name.partition(".")[0])
     given = dict(params or {})
     if problems := check_params(spec, given, place=""):
         raise InvalidInput(str(problems[0]), problems=problems)
     media = media or _real_media(threads)
     hints = typing.get_type_hints(step.run)
-    files = {name: _file(hints["inputs"], name, value, media) for name, value in (inputs or {}).items()}
+    kinds = typing.get_type_hints(hints["inputs"])
+    files = {name: _given(kinds[name], value, media) for name, value in (inputs or {}).items()}
     context = Context(
         link or RecordingLink(),
         job_id="test",
@@ -118,6 +133,8 @@ def run_step(
         settings=settings,
         threads=threads,
         models=models,
+        callback_url=callback_url,
+        outputs=spec.data(),
     )
     return step.run(context, msgspec.convert(given, hints["params"], strict=False), hints["inputs"](**files))
 
@@ -128,10 +145,11 @@ def _real_media(threads: int) -> Media:
     return PyAVMedia(threads=threads)
 
 
-def _file(inputs: type[Struct], name: str, value: Any, media: Media) -> Any:
-    """A path as the file type that the input declares."""
+def _given(wanted: Any, value: Any, media: Media) -> Any:
+    """A path as the file type that the input declares; of an input that takes many, each."""
+    if isinstance(value, dict):
+        return {name: _given(wanted, one, media) for name, one in value.items()}
     if not isinstance(value, Path):
         return value
-    wanted = typing.get_type_hints(inputs)[name]
     type_ = next(t for t in (wanted, *typing.get_args(wanted)) if isinstance(t, type) and issubclass(t, File))
     return type_(value, info=media.probe(value)) if issubclass(type_, Video | Audio) else type_(value)

@@ -27,6 +27,11 @@ def main() -> int:
     parser.add_argument("--jobs", default="", metavar="PATTERN", help="only jobs with this in their name, and no film")
     parser.add_argument("--quick", action="store_true", help="a job of each kind on small pictures, and no film")
     parser.add_argument("--seed", type=int, default=0, help="other scenes, texts, sizes, fades and times")
+    parser.add_argument(
+        "--oracle",
+        action="store_true",
+        help="remove nothing: measure what a perfect remover would get, and what bounds it",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the clips, the results and sheets to look at")
     args = parser.parse_args()
@@ -42,6 +47,9 @@ def main() -> int:
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vtid-bench-")))
         folder.mkdir(parents=True, exist_ok=True)
+        if args.oracle:
+            print("", report.bounds(run_bounds(chosen, folder, args.seed)), sep="\n")
+            return 0
         rows, failed = run_jobs(chosen, folder, args.seed, keep=args.keep is not None)
         film = None if args.quick or args.jobs else speed.measure(folder, args.seed, cores)
     found = list(report.bars(rows, film, len(failed)))
@@ -73,6 +81,16 @@ def run_jobs(chosen: list[str], folder: Path, seed: int, *, keep: bool) -> tuple
         if keep:
             jobs.sheet(clip, out, folder / f"{job}.png")
     return rows, failed
+
+
+def run_bounds(chosen: list[str], folder: Path, seed: int) -> list[jobs.Bound]:
+    """Measure what bounds each job, without removing anything."""
+    find, found = text_finder(), []
+    scenes = {name: jobs.film(name, folder, seed) for name in dict.fromkeys(job.split("-")[0] for job in chosen)}
+    for job in chosen:
+        found.append(jobs.bound(jobs.make(job, scenes[job.split("-")[0]], seed), find))
+        print(report.bound_line(found[-1]), flush=True)
+    return found
 
 
 def as_json(

@@ -6,7 +6,11 @@ python -m benchmarks.inpaint.floor SOURCE TARGET THREADS
 import sys
 from pathlib import Path
 
+from vtid.domain.rendering import EncodeOptions
 from vtid.media import PyAVMedia
 
 if __name__ == "__main__":
-    PyAVMedia(int(sys.argv[3])).rewrite(Path(sys.argv[1]), Path(sys.argv[2]), lambda frames: frames)
+    source, target, threads = sys.argv[1:]
+    PyAVMedia(int(threads)).rewrite(
+        Path(source), Path(target), lambda frames: frames, options=EncodeOptions(quick=True)
+    )

@@ -16,6 +16,8 @@ from .processes import Cost, Failed, remove_text
 from .scenes import SCENES, Scene, pictures
 
 CRFS = (18, 20, 23)
+ORACLE_CRF = 18
+"""Of what a perfect remover delivers: as good as a good film is coded."""
 CLEAN_CRF = 14
 """Of the film before there is text in it: what a camera or a studio delivers is coded, too."""
 
@@ -84,6 +86,22 @@ class Row(NamedTuple):
     def times_real(self) -> float:
         """Speed; starting up counts, which is much of it in a clip of seconds."""
         return self.frames / self.fps / self.cost.wall_s
+
+
+class Bound(NamedTuple):
+    """What a perfect remover would measure: the film that never had text, coded once more."""
+
+    job: str
+    oracle: Quality
+    box: Quality
+    """Telea in the true boxes."""
+    seen: float
+    """Share of the sampled boxes in which a detector sees the text while it is there."""
+
+    @property
+    def flicker_ratio(self) -> float:
+        """To Telea in the true boxes."""
+        return self.oracle.flicker / max(1e-6, self.box.flicker)
 
 
 class Clip(NamedTuple):
@@ -161,6 +179,25 @@ def measure(clip: Clip, out: Path, cost: Cost, find: Finder | None) -> Row:
         frames=count,
         fps=clip.scene.fps,
     )
+
+
+def bound(clip: Clip, find: Finder | None) -> Bound:
+    """Measure what bounds a job: no remover comes nearer to the clean film than that film itself, coded as results are.
+
+    Where the detector sees text in it, and none in the clean film, no letter can have been left; what Telea flickers
+    less than coding does by itself, nobody can flicker less; and what it does not see in the film with text, nobody
+    finds by it.
+    """
+    truth, count = clip.truth, clip.scene.frames
+    coded = clip.burned.with_suffix(".oracle.mp4")
+    films.write(coded, films.read(clip.clean), fps=clip.scene.fps, crf=ORACLE_CRF)
+    oracle, box, with_text = Meter(truth, count, find), Meter(truth, count), Meter(truth, count, find)
+    three = zip(films.read(clip.clean), films.read(clip.burned), films.read(coded), strict=True)
+    for number, (clean, given, again) in enumerate(three):
+        oracle.add(number, clean, again)
+        box.add(number, clean, telea(given, truth.region(number)))
+        with_text.add(number, clean, given)
+    return Bound(clip.job, oracle.result(), box.result(), with_text.result().residual)
 
 
 def sheet(clip: Clip, out: Path, target: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,15 +43,21 @@ def remove_text(source: Path, target: Path) -> Cost:
     return cost
 
 
-def watched(command: Sequence[str]) -> Cost:
+def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
     """Run a command to its end.
+
+    Args:
+        command: and its arguments.
+        environment: besides this process's own.
 
     Raises:
         Failed: its exit code was not 0; with the last line that it said.
     """
     before, started, peak = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), 0
     with tempfile.TemporaryFile("w+") as said:
-        process = psutil.Popen(list(command), stdout=subprocess.DEVNULL, stderr=said)
+        process = psutil.Popen(
+            list(command), stdout=subprocess.DEVNULL, stderr=said, env={**os.environ, **(environment or {})}
+        )
         while process.poll() is None:
             peak = max(peak, _resident(process))
             time.sleep(_LOOK_S)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .burn import KINDS
-from .jobs import Row
+from .jobs import ORACLE_CRF, Bound, Row
 from .speed import Speed
 
 
@@ -129,6 +129,32 @@ def kinds(rows: Sequence[Row]) -> str:
                 f"| {np.median(ssim):.2f} | {residual:.1f} | {collateral:.0f} |"
             )
     return "\n".join(lines)
+
+
+def bounds(found: Sequence[Bound]) -> str:
+    """What a perfect remover would measure, in Markdown."""
+    residual = 100 * float(np.mean([one.oracle.residual for one in found]))
+    seen = 100 * float(np.mean([one.seen for one in found]))
+    ratios = np.array([one.flicker_ratio for one in found])
+    middle, high = float(np.median(ratios)), float(np.percentile(ratios, 90))
+    return "\n".join(
+        [
+            f"| of the clean films themselves, coded at CRF {ORACLE_CRF} | must | here |",
+            "|---|---:|---:|",
+            f"| residual text, mean, % | ≤ 0.5 | {residual:.2f} |",
+            f"| flicker, ratio to Telea in the boxes: median / p90 | ≤ 0.50 / 0.70 | {middle:.2f} / {high:.2f} |",
+            f"| text that the detector sees while it is there, mean, % | | {seen:.1f} |",
+        ]
+    )
+
+
+def bound_line(one: Bound) -> str:
+    """A job as it is done."""
+    return (
+        f"{one.job:17s} psnr {one.oracle.psnr:5.2f} (box Telea {one.box.psnr:5.2f})  flicker {one.oracle.flicker:.2f} "
+        f"({one.flicker_ratio:.2f} of box Telea)  residual {one.oracle.residual:.2f}  "
+        f"seen while there {one.seen:.2f}"
+    )
 
 
 def costs(speed: Speed) -> str:

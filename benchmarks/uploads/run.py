@@ -26,6 +26,8 @@ from typing import Any
 
 import psutil
 
+from vtid.accounts import local_key
+
 GOAL = 0.7
 MIB = 1 << 20
 CHUNK = 16 * MIB
@@ -73,7 +75,11 @@ def main() -> None:
         folder = Path(name)
         clip = folder / "clip.mp4"
         _draw(clip)
-        with bare(folder) as (bare_port, bare_process), vtid(folder) as (port, process), client(clip) as ask:
+        with (
+            bare(folder) as (bare_port, bare_process),
+            vtid(folder) as (port, process),
+            client(clip, folder / "data") as ask,
+        ):
             ways: dict[str, tuple[str, int, psutil.Process]] = {
                 "bare ASGI app": ("bare", bare_port, bare_process),
                 "multipart form": ("form", port, process),
@@ -187,9 +193,9 @@ def _port(log: Path) -> int | None:
 
 
 @contextmanager
-def client(clip: Path) -> Iterator[Callable[..., float]]:
+def client(clip: Path, data: Path) -> Iterator[Callable[..., float]]:
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_serve, args=(there, clip.read_bytes()), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(there, clip.read_bytes(), local_key(data)), daemon=True)
     process.start()
 
     def ask(way: str, port: int, mebibytes: int, watch: Callable[[], None] = lambda: None) -> float:
@@ -208,7 +214,8 @@ def client(clip: Path) -> Iterator[Callable[..., float]]:
         process.join()
 
 
-def _serve(line: Connection, clip: bytes) -> None:
+def _serve(line: Connection, clip: bytes, key: str | None) -> None:
+    WHO["Authorization"] = f"Bearer {key}"
     while True:
         way, port, mebibytes = line.recv()
         try:
@@ -240,6 +247,10 @@ class Film:
             at += len(piece)
 
 
+WHO: dict[str, str] = {}
+"""What every request says of its sender; the bare app does not care."""
+
+
 def _request(
     port: int,
     method: str,
@@ -250,7 +261,7 @@ def _request(
 ) -> tuple[dict[str, str], Any]:
     """One request on a connection of its own. Returns headers and JSON of the answer."""
     with socket.create_connection(("127.0.0.1", port)) as line:
-        told = {"Host": f"127.0.0.1:{port}", "Content-Length": str(length), "Connection": "close"} | headers
+        told = {"Host": f"127.0.0.1:{port}", "Content-Length": str(length), "Connection": "close"} | WHO | headers
         head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
         line.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode())
         for piece in body:

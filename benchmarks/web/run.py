@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx
 
+from vtid.accounts import local_key
 from vtid.web import paging
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,9 @@ class Daemon:
         ]
         with (self.folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
-                with httpx.Client(base_url=self._url(process), timeout=60, trust_env=False) as client:
+                url = self._url(process)
+                headers = {"Authorization": f"Bearer {local_key(self.folder / 'data')}"}
+                with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
                     yield client
             finally:
                 process.terminate()
@@ -169,10 +172,9 @@ def load(http: httpx.Client, requests: list[dict[str, str]], connections: int, s
 def request(http: httpx.Client, method: str, path: str, body: Any = None) -> dict[str, str]:
     text = "" if body is None else json.dumps(body)
     kind = f"content-type: application/json\r\ncontent-length: {len(text)}\r\n" if text else ""
-    return {
-        "head": f"{method} {path} HTTP/1.1\r\nhost: {http.base_url.host}:{http.base_url.port}\r\n{kind}\r\n",
-        "body": text,
-    }
+    who = f"authorization: {http.headers['authorization']}\r\n" if "authorization" in http.headers else ""
+    host = f"host: {http.base_url.host}:{http.base_url.port}\r\n"
+    return {"head": f"{method} {path} HTTP/1.1\r\n{host}{who}{kind}\r\n", "body": text}
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from vtid.domain.account import Scope
+
 
 def test_users_from_nothing(vtid, home):
     made = vtid("users", "add", "Ada@example.org", "--tier", "pro")
@@ -93,6 +95,13 @@ def test_keys(vtid, home):
     assert vtid("keys", "revoke", key["id"][:8]).code == 0
     assert "revoked" in vtid("keys", "list").out
     assert vtid("keys", "revoke", "nothing").code == 5
+
+
+def test_a_key_may_be_for_whatever_there_is(vtid, home):
+    wanted = [one.value for one in Scope]
+    assert vtid("keys", "create", "all", *(word for one in wanted for word in ("--scope", one))).code == 0
+    (key,) = [one for one in vtid("keys", "--json").json if one["name"] == "all"]
+    assert sorted(key["scopes"]) == sorted(wanted)
 
 
 def test_keys_of_others(vtid, home):

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE_S
 from vtid.cli import demo, proof
 from vtid.errors import Unavailable
 from vtid.media import remux
@@ -127,7 +127,7 @@ def demo_process(tmp_path: Path, *args: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_the_whole_way(tmp_path):
     process = demo_process(tmp_path, "--json")
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, out + err
     told = json.loads(out)
     assert told["ok"] is True
@@ -146,12 +146,10 @@ def test_giving_up_half_way_leaves_nothing_behind(tmp_path, number):
         assert line, process.stderr and process.stderr.read()
     url = line.split()[-1]
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, out + err
     assert not list(tmp_path.glob("vtid-demo-*"))
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "vtid.cli", "jobs", "--url", url], cwd=ROOT, capture_output=True, check=False
     )
     assert done.returncode == 7
-    assert time.monotonic() - started < 10

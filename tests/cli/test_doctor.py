@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulators.card import Card
+from vtid import config
 from vtid.cli import doctor
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_doctor_finds_this_machine_well(vtid):
@@ -94,14 +98,16 @@ def test_as_a_program(tmp_path: Path):
 
 
 def access(tmp_path, **env):
-    from vtid import config
-
     return {f.name: f for f in doctor.access_facts(config.load(None, {"VTID_DATA_PATH": str(tmp_path)} | env))}
 
 
 def test_who_can_reach_the_daemon(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert access(tmp_path)["address"].state == "ok"
+    assert access(tmp_path)["callbacks"].state == "note"
+    near = {"VTID_SERVER_PUBLIC_URL": "http://127.0.0.1:8750"}
+    assert "net.allow" in access(tmp_path, **near)["callbacks"].meaning
+    assert access(tmp_path, **near, VTID_NET_ALLOW="127.0.0.1")["callbacks"].state == "ok"
     network = access(tmp_path, VTID_SERVER_HOST="0.0.0.0")["address"]
     assert (network.state, "in the clear" in network.meaning) == ("note", True)
     safe = access(tmp_path, VTID_SERVER_HOST="0.0.0.0", VTID_SERVER_PUBLIC_URL="https://media.example.org")
@@ -120,3 +126,56 @@ def test_files_that_are_nobody_elses(tmp_path, monkeypatch):
     (tmp_path / "secret.key").chmod(0o644)
     told = access(tmp_path)["secret"]
     assert (told.state, "chmod 600" in told.meaning) == ("missing", True)
+
+
+@pytest.mark.parametrize(
+    ("moods", "state", "value", "meaning"),
+    [
+        ({"points": 12.5}, "ok", "12.5 points left", ""),
+        ({"points": 0}, "missing", "The GhostCut account has no points left.", "Buy points"),
+        ({"secret": "another"}, "missing", "does not accept the signature", "Check GHOSTCUT_APP_SECRET"),
+    ],
+)
+def test_accounts_at_services_are_asked(tmp_path, moods, state, value, meaning):
+    from vtid.simulators.ghostcut import GhostCut
+
+    with GhostCut(tmp_path) as service:
+        env = service.environment()
+        service.change(moods)
+        facts = {fact.name: fact for fact in doctor.plugin_facts(config.load(REPOSITORY / "vtid.toml", env))}
+    fact = facts["account of inpaint_ghostcut"]
+    assert fact.state == state
+    assert value in fact.value
+    assert meaning in fact.meaning
+
+
+def test_an_account_that_cannot_be_asked_is_a_note(tmp_path):
+    env = {"GHOSTCUT_API_KEY": "k", "GHOSTCUT_APP_SECRET": "s", "GHOSTCUT_API_URL": "http://127.0.0.1:1"}
+    facts = {fact.name: fact for fact in doctor.plugin_facts(config.load(REPOSITORY / "vtid.toml", env))}
+    fact = facts["account of inpaint_ghostcut"]
+    assert (fact.state, fact.meaning) == ("note", "jobs that need it wait until it answers")
+    fact = doctor.account_fact("odd", lambda: {}["x"])
+    assert (fact.state, "vtid_account" in fact.meaning) == ("note", True)
+
+
+def test_how_encoders_of_cards_stand(tmp_path: Path):
+    card = Card(tmp_path / "card")
+
+    def facts(**encoders: object) -> dict[str, doctor.Fact]:
+        usual = {"path": str(tmp_path / "known"), "ffmpeg": str(card.ffmpeg), "rest_after": 1}
+        over = {f"encoders.{name}": value for name, value in (usual | encoders).items()}
+        plugins = {"plugins.dirs": (card_plugins,)}
+        return {one.name: one for one in doctor.card_facts(config.load(None, {}, overrides=over | plugins))}
+
+    card_plugins = card.plugin(tmp_path)
+    fact = facts()["encoder h264_card"]
+    assert fact.state == "ok"
+    assert fact.value.startswith(f"works on {card.device}, ")
+    card.be("fails")
+    card.ffmpeg.write_text(card.ffmpeg.read_text() + "# another version\n")
+    fact = facts()["encoder h264_card"]
+    assert (fact.state, fact.value) == ("note", f"fails on {card.device}")
+    assert "libva error" in fact.meaning
+    assert facts(hardware="off")["encoders of cards"].value == "off"
+    card.device.unlink()
+    assert facts()["encoders of cards"].value == "none"

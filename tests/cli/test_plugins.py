@@ -81,7 +81,7 @@ def test_show_tells_params_with_type_limits_default_and_description(vtid, plugin
 def test_show_as_json_has_the_schema(vtid, plugin):
     plugin("cli_schema", GREETER.replace("NAME", "cli_schema"))
     (step,) = vtid("plugins", "show", "cli_schema", "--json").json["steps"]
-    assert step["inputs"][0] == {"name": "video", "kind": "video", "required": True}
+    assert step["inputs"][0] == {"name": "video", "kind": "video", "required": True, "many": False}
     schema = next(iter(step["params"]["$defs"].values()))
     assert schema["properties"]["times"]["maximum"] == 9
 

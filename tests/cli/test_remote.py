@@ -250,6 +250,26 @@ def test_submit_prints_the_id_and_nothing_else(vtid, stub, clip):
     assert b"Mine" in body
 
 
+def test_submit_takes_files_beside(vtid, stub, clip, home):
+    (home / "voice.wav").write_bytes(b"RIFF")
+    (home / "logo.png").write_bytes(b"PNG")
+    said = vtid("submit", "lab", "clip.mp4", "-i", "audio=voice.wav", "-i", "logo=logo.png")
+    assert said.out == f"{JOB}\n"
+    body = stub.seen[-1][-1]
+    assert b'name="audio"; filename="voice.wav"' in body
+    assert b'name="file_logo"; filename="logo.png"' in body
+    seen = len(stub.seen)
+    for given, words in (
+        (["clip.mp4", "-i", "logo=none.png"], "there is no file none.png"),
+        (["clip.mp4", "-i", "logo"], '"logo" is not NAME=FILE'),
+        (["http://films.example/a.mp4", "-i", "logo=logo.png"], "files can go beside a file, not beside a URL"),
+    ):
+        refused = vtid("submit", "lab", *given)
+        assert refused.code == 2
+        assert words in refused.err
+    assert len(stub.seen) == seen
+
+
 def test_submit_wait_and_download(vtid, stub, clip, home):
     stub.jobs[JOB] = job()
     stub.connections = [[progress(1, 50), END]]

@@ -60,6 +60,8 @@ def test_what_a_job_had_no_reason_to_make_is_said(vtid: Callable[..., Any], film
         (("--also", "boxes=out.mp4", "--overwrite"), "out.mp4 is another result"),
         (("--also", "boxes=a.json", "--also", "subtitles=./a.json"), "a.json is another result"),
         (("--report", "vtid.toml"), "exists already"),
+        (("--report", "/proc/page.html"), "/proc/page.html cannot be written: No such file or directory"),
+        (("--also", "boxes=film.mp4/out.json"), "film.mp4/out.json cannot be written: Not a directory"),
         (("-o", "out.xyz"), 'cannot go into a file that ends in ".xyz"'),
         (("-p", "regions=@film.mp4"), "film.mp4 is no text file; give JSON"),
     ],

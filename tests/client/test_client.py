@@ -176,6 +176,14 @@ def test_patience_is_had_where_it_is_asked_for(server: Origin, run: Run) -> None
     assert len(server.asked) == 3
 
 
+def test_patience_is_had_with_what_is_streamed_too(server: Origin, run: Run, tmp_path: Path) -> None:
+    busy = answer("429 Too Many Requests", problem(429, "rate_limited"), retry_after="0")
+    server.act = in_turn(busy, answer("200 OK", job()))
+    run(server.url, "download", f"{server.url}/files/x", tmp_path / "x")
+    assert len(server.asked) == 2
+    assert (tmp_path / "x").stat().st_size > 0
+
+
 def test_patience_ends(server: Origin, run: Run) -> None:
     server.act = answer("503 Service Unavailable", problem(503, "unavailable"), retry_after="0")
     with pytest.raises(Unavailable):

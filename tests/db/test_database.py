@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vtid.db import Assets, Database, JobFilter, Jobs, Kept, LeaseLost, NewJob, Repeats, Work, migrate
-from vtid.db import migrate as migrate_function
+from vtid.db import Assets, Calls, Database, JobFilter, Jobs, Kept, LeaseLost, NewJob, Repeats, Work, migrate
 from vtid.domain.artifact import Asset
 from vtid.domain.job import Failure, Job, JobStatus, StepStatus
 from vtid.domain.pipeline import Pipeline, Step
@@ -117,7 +115,7 @@ def test_an_expired_lease_passes_on_and_counts_as_lost(db: Db) -> None:
     for late in (
         first.progress(job_id, "a", 0.9, job_progress=90, message="late"),
         first.fail(job_id, Failure("x", "late"), 1),
-        first.once_begin(job_id, "a", "pay"),
+        first.effects.begin(job_id, "a", "pay"),
         first.hand_back(job_id),
         first.suspend(job_id, 0, [], job_progress=1, message=None),
     ):
@@ -150,19 +148,36 @@ def test_a_suspended_job_wakes_when_it_is_due(db: Db) -> None:
     assert db.run(work.claim(job_id)) is not None
 
 
+def test_steps_that_wait_are_roused_one_after_another(db: Db) -> None:
+    failure = Failure("step_crashed", "the disk was full")
+    waits = {"later": None, "again": failure, "soon": None}
+    ids = {name: db.add() for name in waits}
+    for at, (name, error) in enumerate(waits.items()):
+        work = db.work(f"w{at}")
+        db.run(work.claim(ids[name]))
+        run = db.run(db.jobs.runs(ids[name]))[0]
+        run.status, run.error, run.wake_at = StepStatus.WAITING, error, db.clock.now + (5 if name == "soon" else 3600)
+        db.run(work.suspend(ids[name], run.wake_at, [run], job_progress=1, message="waiting"))
+    assert list(db.run(Calls(db.database, db.clock).rouse(per_second=0.1))) == [ids["soon"], ids["later"]]
+    wakes = {name: (db.run(db.jobs.get(i)).wake_at or 0) - db.clock.now for name, i in ids.items()}
+    assert wakes == {"soon": 0, "later": 10, "again": 3600}
+    assert db.run(db.jobs.runs(ids["later"]))[0].wake_at == db.clock.now + 10
+
+
 def test_what_once_knows(db: Db) -> None:
     job_id, work = db.add(), db.work()
     db.run(work.claim(job_id))
-    first = db.run(work.once_begin(job_id, "a", "pay"))
+    once = work.effects
+    first, _ = db.run(once.begin(job_id, "a", "pay"))
     assert (first.done, first.doubtful) == (False, False)
-    again = db.run(work.once_begin(job_id, "a", "pay"))
+    again, _ = db.run(once.begin(job_id, "a", "pay"))
     assert (again.token, again.doubtful) == (first.token, True)
-    db.run(work.once_end(job_id, "a", "pay", {"id": 7}))
-    done = db.run(work.once_begin(job_id, "a", "pay"))
-    assert (done.done, done.value, done.doubtful) == (True, {"id": 7}, False)
-    assert db.run(work.once_begin(job_id, "b", "pay")).token != first.token
-    db.run(work.once_forget(job_id, "a", "pay"))
-    assert db.run(work.once_begin(job_id, "a", "pay")).token != first.token
+    db.run(once.end(job_id, "a", "pay", "sealed text"))
+    done, sealed = db.run(once.begin(job_id, "a", "pay"))
+    assert (done.done, sealed, done.doubtful) == (True, "sealed text", False)
+    assert db.run(once.begin(job_id, "b", "pay"))[0].token != first.token
+    db.run(once.forget(job_id, "a", "pay"))
+    assert db.run(once.begin(job_id, "a", "pay"))[0].token != first.token
 
 
 def test_cancel_and_retry(db: Db) -> None:
@@ -320,68 +335,3 @@ def test_what_must_not_be_repeated_is_on_the_disk_at_once(tmp_path: Path, bridge
         return found
 
     assert bridge.run(levels()) == [1, 2, 1], "1 is NORMAL, 2 is FULL"
-
-
-# --- migrations
-
-
-def test_the_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-    from sqlalchemy import create_engine
-
-    from vtid.db.tables import metadata
-
-    migrate(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
-    engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-def test_head_is_the_newest_revision() -> None:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    from vtid.db.migrate import HEAD, MIGRATIONS
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
-
-
-def test_an_older_database_is_backed_up_before_it_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib
-
-    module = importlib.import_module(migrate_function.__module__)
-    path = tmp_path / "x.db"
-    url = f"sqlite+aiosqlite:///{path}"
-    assert migrate(url) is None, "a fresh database needs no backup"
-    assert migrate(url) is None, "nothing to do"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
-        connection.execute("INSERT INTO workers VALUES ('w', 'h', 1, 1, '[]', 0, 0)")
-        connection.commit()
-    upgraded: list[str] = []
-    monkeypatch.setattr(module, "_upgrade", upgraded.append)
-    backup = migrate(url)
-    assert backup is not None
-    assert len(upgraded) == 1
-    with contextlib.closing(sqlite3.connect(backup)) as connection:
-        assert connection.execute("SELECT id FROM workers").fetchall() == [("w",)]
-
-
-def _concurrent_start(url: str) -> Callable[[], Any]:
-    return lambda: migrate(url)
-
-
-def test_daemon_and_workers_may_start_at_once(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    url = f"sqlite+aiosqlite:///{tmp_path / 'x.db'}"
-    with ThreadPoolExecutor(4) as pool:
-        for future in [pool.submit(_concurrent_start(url)) for _ in range(4)]:
-            future.result()
-    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)

@@ -51,8 +51,8 @@ def test_parts_are_appended_by_one_of_many(db: Db, uploads: Uploads) -> None:  #
 def test_a_part_put_again_names_the_one_before(db: Db, uploads: Uploads) -> None:  # noqa: F811
     mine = upload()
     db.run(uploads.begin(mine, quota=None, most=10))
-    assert db.run(uploads.put_part(mine.id, UploadPart(0, 10, "one"))) is None
-    assert db.run(uploads.put_part(mine.id, UploadPart(0, 10, "two"))) == "one"
+    assert db.run(uploads.put_part(mine.id, UploadPart(0, 10, "one"))) == (None, 1)
+    assert db.run(uploads.put_part(mine.id, UploadPart(0, 10, "two"))) == ("one", 1)
     assert [p.key for p in db.run(uploads.parts(mine.id))] == ["two"]
 
 

@@ -51,6 +51,78 @@ def pipeline(body: str) -> Pipeline:
     return parse(f'[pipeline]\nname = "p"\n{body}', file="p.toml")
 
 
+# --- words and facts
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('[[step]]\nid="c"\nuses="local.clean"\nfails="it broke"', "step.c.fails: must say {reason}"),
+        ('[[step]]\nid="c"\nuses="local.clean"\n[[deliver]]\nfrom="c.video"\nsays={d="x"}', 'no step with id "d"'),
+        ('[[step]]\nid="c"\nuses="local.clean"', ""),
+    ],
+)
+def test_a_pipelines_own_words(body: str, words: str) -> None:
+    assert words in "\n".join(str(p) for p in check(pipeline(body), SPECS))
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("c.found", ""),
+        ("c.lost", 'no output "lost"'),
+        ("c.video", "takes value, but c.video is video"),
+        ("x", "reference"),
+    ],
+)
+def test_facts_for_the_jobs_metadata(ref: str, words: str) -> None:
+    text = f'[pipeline]\nname="p"\nmetadata={{ seen = "{ref}" }}\n[[step]]\nid="c"\nuses="local.clean"'
+    found = parse(text, file="p.toml")
+    problems = [str(p) for p in check(found, SPECS)]
+    assert words in "\n".join(problems)
+    assert bool(problems) is bool(words)
+    if not words:
+        assert found.facts("c", {"found": 3}) == {"seen": 3}
+        assert found.facts("d", {"found": 3}) == found.facts("c", {}) == {}
+
+
+# --- inputs that take many
+
+
+GATHER = StepSpec("many.gather", "many", "", NoParams, (Port("audios", "audio", many=True),), (Port("video", "video"),))
+
+
+def many(inputs: str) -> list[str]:
+    body = f'[[step]]\nid="g"\nuses="many.gather"\n{inputs}\n[[step]]\nid="c"\nuses="local.clean"\n'
+    return [str(p) for p in check(pipeline(body), SPECS | {GATHER.name: GATHER})]
+
+
+def test_an_input_that_takes_many_is_wired_to_all_of_its_kind() -> None:
+    assert many("") == []
+    frozen, _ = freeze(pipeline('[[step]]\nid="g"\nuses="many.gather"'), {GATHER.name: GATHER}, {})
+    assert frozen.steps[0].inputs == {"audios": ["source.audio_*"]}
+    assert frozen.sources() == {"audio_*"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ('inputs = { audios = "source.audio_*" }', ""),
+        ('inputs = { audios = ["source.audio", "source.voice_*"] }', ""),
+        ('inputs = { audios = "source.video_*" }', "takes audio, but source.video_* is video"),
+        ('inputs = { audios = "other.audio_*" }', '"other.audio_*" names several files'),
+    ],
+)
+def test_references_to_many(inputs: str, words: str) -> None:
+    assert words in "\n".join(many(inputs))
+    assert bool(many(inputs)) is bool(words)
+
+
+def test_an_input_that_takes_one_is_given_one() -> None:
+    body = pipeline('[[step]]\nid="c"\nuses="local.clean"\ninputs={ video = "source.video_*" }')
+    assert "that is for sources, and inputs that take many" in str(check(body, SPECS)[0])
+
+
 # --- parse
 
 
@@ -97,7 +169,7 @@ PARSE = [
     (f"pipeline = 3\n{STEP}", "pipeline", "must be a table"),
     (f'[pipeline]\nname = "Big Name"\n{STEP}', "pipeline.name", '"Big Name" must be lower-case'),
     (f'[pipeline]\nname = "p"\ntitel = "x"\n{STEP}', "pipeline.titel", 'unknown key; did you mean "title"?'),
-    (f"{HEAD}{STEP}zzz = 1", "step.a.zzz", "unknown key; known: bind, id"),
+    (f"{HEAD}{STEP}zzz = 1", "step.a.zzz", "unknown key; known: bind, fails, id"),
     (HEAD, "step", "needs at least one [[step]]"),
     (f'{HEAD}[step]\nid = "a"', "step", "write it as [[step]]"),
     (f'{HEAD}[[step]]\nid = "a"', "step.a", "missing required field `uses`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from tests.conftest import LAB
@@ -26,4 +27,7 @@ def main(folder: str, job_id: str) -> None:
     )
     bridge = Bridge()
     app = App(loaded, ring=lambda _: None)
-    app.runner(bridge, app.work()).run(job_id)
+    runner = app.runner(bridge, app.work())
+    runner.run(job_id)
+    while runner.active:  # a file that comes comes beside
+        time.sleep(0.02)

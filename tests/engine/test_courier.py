@@ -176,7 +176,7 @@ def test_a_job_calls_back(post: Post, receiver: Origin) -> None:
 
 def test_a_callback_is_made_though_its_job_is_deleted(post: Post, receiver: Origin) -> None:
     job = post.job(callback=receiver.url)
-    post.run(post.lab.app.delete_job(job.id, USER))
+    post.run(post.lab.app.removal.job(job.id, USER))
     assert post.round() == 1
     (secret,) = post.run(post.registrar.secrets(f"user:{USER}"))
     assert verified(secret, receiver.asked[0])["data"]["job_id"] == job.id

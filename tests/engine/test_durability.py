@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import LAB, Lab, wait_until
+from tests.conftest import LAB, PATIENCE_S, WAITING, Lab, wait_until
 from tests.simulators.shop import Shop
 from vtid.db import LeaseLost
 
@@ -24,7 +24,7 @@ PAY = '[[step]]\nid="buy"\nuses="lab.pay"\nretries=20\nwith={{url="{url}", blind
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    shop = Shop(lost_answers=0.05)
+    shop = Shop(lost_answers=0.2)
     yield shop
     shop.close()
 
@@ -54,7 +54,7 @@ class Workers:
     def stop(self) -> list[int]:
         for process in self.processes:
             process.terminate()
-        return [p.wait(30) for p in self.processes]
+        return [p.wait(PATIENCE_S) for p in self.processes]
 
 
 @pytest.fixture
@@ -73,35 +73,35 @@ def start_workers(tmp_path: Path) -> Iterator[Callable[[int], Workers]]:
 
 
 @pytest.mark.slow
-def test_two_hundred_jobs_wait_on_two_workers_and_each_pays_once(
+def test_many_jobs_wait_on_two_workers_and_each_pays_once(
     make_lab: MakeLab, shop: Shop, start_workers: Callable[[int], Workers]
 ) -> None:
     lab = make_lab(
         {"keyed": PAY.format(url=shop.url, blind="false"), "blind": PAY.format(url=shop.url, blind="true")}, rings=True
     )
-    ids = [lab.submit(name) for _ in range(100) for name in ("keyed", "blind")]
+    ids = [lab.submit(name) for _ in range(WAITING // 2) for name in ("keyed", "blind")]
     workers = start_workers(2)
     pick = random.Random(7)
-    deadline = time.monotonic() + 120
-
     kills = 0
-    while len(shop.charges) < 200 or kills < 10:
-        assert time.monotonic() < deadline, f"{len(shop.charges)} orders after 120 s"
-        time.sleep(pick.uniform(1.0, 3.0))  # not for luck: the moments of the kills are what is random here
+    while len(shop.charges) < len(ids) or kills < 6:
+        # Somebody has got to work before one dies: of workers that are only starting nothing would be found out.
+        before = len(shop.charges)
+        wait_until(lambda before=before: len(shop.charges) > before or before == len(ids))  # type: ignore[misc]
+        time.sleep(pick.uniform(0.0, 0.7))  # not for luck: the moments of the kills are what is random here
         workers.kill_one(pick)
         kills += 1
     # All of them wait on the two workers at once, most of the time without holding one.
-    wait_until(lambda: sum(lab.job(i).worker_id is None for i in ids) >= 198, 60, every=0.2)
+    wait_until(lambda: sum(lab.job(i).worker_id is None for i in ids) >= len(ids) - 2, every=0.2)
     assert {lab.job(i).status for i in ids} == {"processing"}
     shop.gate.set()
     for _ in range(4):
         time.sleep(pick.uniform(0.2, 1.0))
         workers.kill_one(pick)
-    wait_until(lambda: all(lab.job(i).status.ended for i in ids), 90, every=0.5)
+    wait_until(lambda: all(lab.job(i).status.ended for i in ids), every=0.5)
     assert {lab.job(i).status for i in ids} == {"completed"}, [lab.job(i).error for i in ids if lab.job(i).error]
     assert shop.charges == dict.fromkeys(ids, 1)
     assert all(lab.job(i).metadata["buy"]["receipt"].startswith("paid ") for i in ids)
-    assert workers.stop() == [0, 0]
+    assert set(workers.stop()) <= {0, -signal.SIGTERM}  # the latter of one that was only starting
 
 
 def test_a_killed_workers_job_starts_again_elsewhere(
@@ -179,6 +179,26 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing(make_lab: MakeLab
     assert lab.job(job_id).results
 
 
+def test_a_worker_killed_as_it_fails_a_job_leaves_the_failure_to_the_next(
+    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not leave a failed step in a job that goes on, with steps after it that miss their inputs."""
+    lab = make_lab({"p": '[[step]]\nid="a"\nuses="lab.fail"\n[[step]]\nid="b"\nuses="lab.write"\nwhen="not a.number"'})
+    job_id = lab.submit("p")
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise LeaseLost(job_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.work, "fail", killed)
+        lab.runner.run(job_id)
+    assert not lab.job(job_id).status.ended
+    assert lab.runs(job_id)["a"].status == "running", "nothing was written of its end"
+    job = lab.run(job_id)
+    assert (job.status, job.error.step_id) == ("failed", "a")
+    assert {k: v.status for k, v in lab.runs(job_id).items()} == {"a": "failed", "b": "skipped"}
+
+
 def test_of_racing_workers_one_gets_the_job(make_lab: MakeLab) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -200,8 +220,22 @@ def test_a_job_whose_bell_got_lost_is_rung_for_again(make_lab: MakeLab) -> None:
     assert lab.bridge.run(later.due()) == []
 
 
+def test_a_cancel_that_comes_as_a_step_goes_to_sleep_is_heard(make_lab: MakeLab) -> None:
+    lab = make_lab({"p": '[[step]]\nid="w"\nuses="lab.write"'})
+    job_id = lab.submit("p")
+    work = lab.app.work()
+    claim = lab.bridge.run(work.claim(job_id))
+    assert claim is not None
+    lab.bridge.run(lab.app.jobs.cancel(job_id))
+    assert lab.job(job_id).status == "processing", "its worker is to end it"
+    in_an_hour = time.time() + 3600
+    lab.bridge.run(work.suspend(job_id, in_an_hour, (), job_progress=0, message="Waiting"))
+    assert lab.bridge.run(work.due()) == [job_id]
+    assert lab.run(job_id).status == "cancelled"
+
+
 def test_a_dead_process_is_told_from_one_that_reuses_its_id() -> None:
-    from vtid.engine.worker import is_alive
+    from vtid.engine.processes import is_alive
 
     assert is_alive(os.getpid(), time.time())
     assert not is_alive(os.getpid(), 1.0), "a process that began later is another one"

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Lab, wait_until
-from tests.net.origin import Asked, Origin, origin, say, serves
+from tests.conftest import PATIENCE_S, Lab, wait_until
+from tests.net.origin import Act, Asked, Origin, origin, say, serves
 from vtid.engine.control import Control, Reason
+from vtid.engine.downloads import WAITS, Downloads
 from vtid.engine.links import Pace
 from vtid.errors import RetryLater
 from vtid.media.synth import draw_clip
+from vtid.net import download
 from vtid.net.download import SYNC_BYTES
 
 COPY = '[[step]]\nid="copy"\nuses="lab.pass"\n[[deliver]]\nfrom="copy.video"\nname="{stem}.copy{suffix}"\n'
@@ -95,9 +97,8 @@ def test_it_holds_no_worker_while_it_waits_for_the_other_side(lab: Lab, server: 
     server.act = lambda _asked, sock: say(sock, "503 Service Unavailable", retry_after="3600")
     job_id = submit(lab, server.url)
     lab.runner.run(job_id)
-    job = lab.job(job_id)
+    job = wait_until(lambda: (job := lab.job(job_id)).worker_id is None and job)
     assert job.status == "processing"
-    assert job.worker_id is None
     assert job.wake_at > 0
     assert "503" in job.message
 
@@ -153,15 +154,85 @@ def test_a_cancel_ends_a_download_that_hangs(lab: Lab, server: Origin, content: 
 
     server.act = hang
     job_id = submit(lab, f"{server.url}/clip.mp4")
-    turn = threading.Thread(target=lab.runner.run, args=(job_id,))
-    turn.start()
+    lab.runner.run(job_id)
     message = wait_until(lambda: "Downloading" in (words := lab.job(job_id).message) and words)
     assert message == "Downloading clip.mp4: 0.0 of 1.0 MB"
     lab.runner.stop(job_id, Reason.CANCELLED)
-    turn.join(5)
-    assert not turn.is_alive()
+    wait_until(lambda: not lab.runner.active)
     assert lab.job(job_id).status == "cancelled"
     assert incoming(lab) == []
+
+
+def test_a_download_holds_no_slot(make_lab: Callable[..., Lab], server: Origin, tmp_path: Path) -> None:
+    """Servers that drip keep jobs on URLs waiting, and nobody else: with one slot, a job with its file runs at once."""
+    lab = make_lab({"copy": COPY}, **FAST, workers__count=1, net__download_least_kb=0, rings=True)
+    server.act = drip(server)
+    dripping = [submit(lab, f"{server.url}/{i}.mp4") for i in range(3)]
+    draw_clip(tmp_path / "mine.mp4", seconds=0.4, width=64, height=48, fps=10)
+    worker = lab.app.worker(lab.bridge)
+    worker.start()
+    try:
+        for job_id in dripping:
+            lab.app.ring(job_id)
+        wait_until(lambda: len(server.asked) == 2)
+        mine = lab.submit("copy", files={"video": tmp_path / "mine.mp4"})
+        assert wait_until(lambda: (job := lab.job(mine)).status.ended and job).status == "completed"
+        states = wait_until(lambda: (s := [lab.job(i).message for i in dripping]) and WAITS in s and s)
+        assert sum(words.startswith("Downloading") for words in states) == 2, "half of the places are one user's"
+        lab.bridge.run(lab.app.jobs.cancel(dripping[0], "local"))
+        wait_until(lambda: len(server.asked) == 3)  # whose place it was is gone: the one that waited has it
+    finally:
+        worker.stop()
+    assert {lab.job(i).worker_id for i in dripping} == {None}, "handed back: they go on in the next worker"
+
+
+def drip(server: Origin) -> Act:
+    def act(_asked: Asked, sock: socket.socket) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n")
+        while not server._closing.wait(0.1):
+            sock.sendall(b"x" * 200)
+
+    return act
+
+
+def test_of_the_places_none_is_lost() -> None:
+    downloads, gate = Downloads(4), threading.Event()
+    begun = [downloads.begin(user, lambda: gate.wait(PATIENCE_S) and None) for user in "aaabbcc"]
+    assert begun == [True, True, False, True, True, False, False]
+    gate.set()
+    wait_until(lambda: not downloads._busy)
+    assert downloads.begin("a", lambda: None)
+    assert Downloads(1).begin("a", lambda: None), "a share is one at least"
+
+
+def test_a_server_that_drips_is_given_up(
+    make_lab: Callable[..., Lab], server: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that come too slowly are no gain: else a server would be asked again for ever."""
+    monkeypatch.setattr(download, "PACE_S", 0.2)
+    lab = make_lab({"copy": COPY}, **FAST, net__download_tries=2, retry__base_seconds=0.01)
+    server.act = drip(server)
+    job = lab.run(submit(lab, f"{server.url}/clip.mp4"))
+    assert (job.status, job.error.code) == ("failed", "download_failed")
+    assert "sends less than 64 KB a second" in job.error.message
+    assert len(server.asked) == 2
+
+
+def test_a_slow_server_may_be_allowed(
+    make_lab: Callable[..., Lab], server: Origin, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PACE_S", 0.05)
+    lab = make_lab({"copy": COPY}, **FAST, net__download_least_kb=0)
+
+    def act(_asked: Asked, sock: socket.socket) -> None:
+        sock.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\n\r\n".encode())
+        for at in range(0, len(content), len(content) // 20):
+            server._closing.wait(0.02)
+            sock.sendall(content[at : at + len(content) // 20])
+
+    server.act = act
+    assert lab.run(submit(lab, f"{server.url}/clip.mp4")).status == "completed"
+    assert len(server.asked) == 1
 
 
 def test_a_killed_worker_costs_no_more_than_its_last_moments(lab: Lab, server: Origin, content: bytes) -> None:
@@ -196,7 +267,7 @@ def test_a_worker_that_slept_keeps_its_hands_off(lab: Lab, server: Origin, conte
     gate = threading.Event()
 
     def slow(asked: Asked, sock: socket.socket) -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         serves(content)(asked, sock)
 
     server.act = slow
@@ -213,7 +284,7 @@ def test_a_worker_that_slept_keeps_its_hands_off(lab: Lab, server: Origin, conte
     with pytest.raises(RetryLater, match="Another worker"):
         bring()
     gate.set()
-    first.join(10)
+    first.join(PATIENCE_S)
     assert len(server.asked) == 1
 
 

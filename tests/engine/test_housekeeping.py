@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Lab
+from vtid.app import App
+from vtid.config import Config
+from vtid.engine.bridge import Bridge
 from vtid.engine.housekeeping import DRAFT_S
 from vtid.errors import NotFound
 from vtid.media.synth import draw_clip
@@ -106,11 +109,32 @@ def test_an_upload_that_expires_leaves_nothing_but_what_it_became(make_lab: Make
 def test_bytes_that_others_share_outlive_their_first_owner(lab: Lab, clip: bytes) -> None:
     first, second = upload(lab, clip), upload(lab, clip)
     (key,) = keys(lab)
-    lab.bridge.run(lab.app.delete_asset(first, "local"))
+    lab.bridge.run(lab.app.removal.asset(first, "local"))
     lab.bridge.run(lab.app.uploading._uploads.drop(first))
     grow_old(lab)
     sweep(lab)
     assert keys(lab) == {key}
     assert b"".join(lab.app.storage.read(lab.bridge.run(lab.app.assets.get(second)).key)) == clip
-    lab.bridge.run(lab.app.delete_asset(second, "local"))
+    lab.bridge.run(lab.app.removal.asset(second, "local"))
     assert keys(lab) == set()
+
+
+def test_in_a_folder_that_others_may_look_into_what_vtid_makes_is_its_own(
+    make_config: Callable[..., Config], bridge: Bridge
+) -> None:
+    """The folder was there before, and is as its owner left it; the mask of the process would let others read."""
+    config = make_config()
+    data = Path(config.data.path)
+    data.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        app = App(config)
+        app.queue.ring("nobody")
+        bridge.run(app.database.ping())
+    finally:
+        os.umask(before)
+    open_ = [p.name for p in data.iterdir() if p.stat().st_mode & 0o077 and not p.name.endswith(".migrating")]
+    assert open_ == []
+    assert {"vtid.db", "queue.db", "files"} <= {p.name for p in data.iterdir()}
+    assert data.stat().st_mode & 0o777 == 0o755
+    bridge.run(app.close())

@@ -33,6 +33,29 @@ def test_outputs_flow_by_type_without_being_named(make_lab: MakeLab) -> None:
     assert lab.result_text(lab.run(lab.submit("p")).id) == "123"
 
 
+def test_a_lazy_step_has_its_files_when_it_asks(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = make_lab({"p": '[[step]]\nid="a"\nuses="lab.write"\n[[step]]\nid="b"\nuses="lab.look_first"'})
+    fetched: list[str] = []
+    fetch = lab.app.storage.fetch
+    monkeypatch.setattr(lab.app.storage, "fetch", lambda key, *a, **k: (fetched.append(key), fetch(key, *a, **k))[1])
+    assert lab.result_text(lab.run(lab.submit("p")).id) == "False hello True"
+    assert len(fetched) == 1, "once, although it was run twice and asked twice"
+
+
+@pytest.mark.parametrize("step", ["gather", "gather_isolated"])
+def test_an_input_may_take_all_files_whose_names_begin_alike(make_lab: MakeLab, tmp_path: Path, step: str) -> None:
+    lab = make_lab({"p": f'[[step]]\nid="g"\nuses="lab.{step}"\ninputs={{ files = "source.part_*" }}'})
+    files = {}
+    for name in ("part_1", "part_2", "part_10"):
+        files[name] = tmp_path / f"{name}.txt"
+        files[name].write_text(name[5:])
+    assert lab.result_text(lab.run(lab.submit("p", files=files)).id) == "part_1=1 part_10=10 part_2=2"
+    with pytest.raises(InvalidInput, match=r"part_\*: the pipeline p needs this file"):
+        lab.submit("p")
+    with pytest.raises(InvalidInput, match=r"apart: p takes no file of this name; it takes: part_\*"):
+        lab.submit("p", files=files | {"apart": files["part_1"]})
+
+
 def test_independent_steps_run_at_once(make_lab: MakeLab, tmp_path: Path) -> None:
     step = '[[step]]\nid="{me}"\nuses="lab.meet"\nwith={{folder="{folder}", me="{me}", other="{other}"}}\n'
     lab = make_lab(

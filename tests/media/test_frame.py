@@ -83,6 +83,9 @@ def test_reading(pixel_format):
     assert yuv.dtype == np.float32
     assert yuv.shape == (43, 63, 3)
     np.testing.assert_allclose(yuv[..., 0], planes[0][1:44, 3:66] / scale)
+    eight = frame.yuv8((3, 1, 66, 44))
+    assert eight.dtype == np.uint8
+    assert np.abs(eight - np.minimum(yuv, 255)).max() <= (0 if scale == 1 else 0.5)
     np.testing.assert_array_equal(frame.luma(), planes[0] // scale)
     np.testing.assert_array_equal(frame.luma((3, 1, 66, 44)), planes[0][1:44, 3:66] // scale)
     if len(planes) == 1:

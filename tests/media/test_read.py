@@ -7,9 +7,11 @@ import wave
 import numpy as np
 import pytest
 
+from tests.pictures import huge_jpeg, huge_png
 from vtid.errors import InvalidInput, MediaError, UnsupportedMedia
 from vtid.media import encoders, is_image, probe, require_video
-from vtid.media.still import before_after, still, write_png
+from vtid.media.bounds import declared_size
+from vtid.media.still import before_after, still, write_picture
 from vtid.media.synth import Look, Subtitle, draw_clip
 
 
@@ -60,7 +62,7 @@ def test_sound_alone(tmp_path):
 
 def test_a_still_picture(tmp_path):
     path = tmp_path / "photo.mp4"
-    write_png(path, np.zeros((20, 30, 3), np.uint8))
+    write_picture(path, np.zeros((20, 30, 3), np.uint8))
     info = probe(path)
     assert is_image(info)
     assert (info.width, info.height) == (30, 20)
@@ -177,7 +179,7 @@ def test_stills_are_upright(clip, tmp_path):
     assert still(path, 99.0, max_width=64).shape == (64, 48, 3)
     both = before_after(still(path, 0.0), still(path, 0.9, max_width=64))
     assert both.shape == (128, 96 + 8 + 96, 3)
-    write_png(tmp_path / "x.png", both)
+    write_picture(tmp_path / "x.png", both)
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -185,3 +187,33 @@ def test_encoders_names_what_is_there():
     known = encoders()
     assert known["libx264"] is True
     assert "h264_nvenc" in known
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.png", huge_png(30_000, 30_000), "30000 x 30000, which is 900 million pixels; at most 67 million"),
+        ("a.png", huge_png(8193, 8192), "8193 x 8192"),
+        ("a.jpg", huge_jpeg(60_000, 50_000), "60000 x 50000"),
+    ],
+)
+def test_pictures_that_unfold_are_refused_by_their_header(tmp_path, name, data, words):
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert len(data) < 200_000
+    with pytest.raises(MediaError, match=words) as refused:
+        probe(path)
+    assert refused.value.problems[0].code == "too_many_pixels"
+
+
+def test_the_largest_picture_is_let_in(tmp_path):
+    (tmp_path / "a.png").write_bytes(huge_png(8192, 8192))
+    assert probe(tmp_path / "a.png").width == 8192
+
+
+@pytest.mark.parametrize(
+    "data", [huge_jpeg(9, 9)[:-20], b"\xff\xd8\xff" + b"\xff" * 99, b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
+)
+def test_half_a_header_says_nothing(tmp_path, data):
+    (tmp_path / "a").write_bytes(data)
+    assert declared_size(tmp_path / "a") == (0, 0)

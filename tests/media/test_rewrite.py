@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,6 +55,7 @@ CASES = {
     "turned mkv": ("a.mkv", "b.mkv", {"look": Look(rotation=270)}, "libx264"),
     "late picture mp4": ("a.mp4", "b.mp4", {"look": Look(start_s=0.4)}, "libx264"),
     "late picture mkv": ("a.mkv", "b.mkv", {"look": Look(start_s=0.4)}, "libx264"),
+    "flv with its frames in order": ("a.flv", "b.flv", {"look": Look(options={"bf": "0"})}, "libx264"),
     "two voices": ("a.mp4", "b.mp4", {"look": Look(audio_tracks=2)}, "libx264"),
     "silent": ("a.mp4", "b.mp4", {"audio": False}, "libx264"),
     "10 bit HDR": (
@@ -294,6 +296,20 @@ def test_a_codec_can_be_asked_for(codec, target, encoder, media, clip, tmp_path)
     assert media.probe(tmp_path / target).video[0].codec == codec
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may be so urgent")
+def test_no_encoder_takes_the_machine_for_itself(media, clip, tmp_path):
+    seen = set()
+
+    def look(frames):
+        for frame in frames:
+            seen.update(os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir())
+            yield frame
+
+    media.rewrite(clip(), tmp_path / "b.mkv", look, options=EncodeOptions(codec="av1"))
+    assert seen == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 def test_crf_and_preset_are_heard(media, clip, tmp_path):
     source, coarse, fine = clip(), tmp_path / "c.mp4", tmp_path / "f.mp4"
     media.rewrite(source, coarse, untouched, options=EncodeOptions(crf=40, preset="ultrafast"))
@@ -342,3 +358,20 @@ def test_remux_refuses_a_container_that_holds_nothing_of_it(clip, tmp_path):
     with pytest.raises(MediaError, match="cannot go into webm"):
         remux(clip(), tmp_path / "b.webm")
     assert not Path(tmp_path / "b.webm").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        (EncodeOptions(), {b"subme=2", b"mbtree=1", b"crf=16.0"}),
+        (EncodeOptions(quick=True), {b"subme=1", b"mbtree=1", b"rc_lookahead=10", b"crf=15.5"}),
+        (EncodeOptions(quick=True, preset="faster"), {b"subme=4", b"crf=16.0"}),
+        (EncodeOptions(quick=True, crf=20), {b"subme=1", b"crf=20.0"}),
+    ],
+    ids=["usual", "quick", "a preset wins", "a crf is kept"],
+)
+def test_quick_is_another_preset_of_x264_unless_one_was_said(clip, tmp_path, media, options, settings):
+    target = tmp_path / "out.mp4"
+    media.rewrite(clip(), target, untouched, options=options)
+    written = target.read_bytes()  # x264 tells its settings in the first picture's packet
+    assert {each for each in settings if each not in written} == set()

@@ -11,7 +11,7 @@ import pytest
 
 from vtid.errors import DiskFull
 from vtid.storage import Links, LocalStorage
-from vtid.storage.base import safe_filename
+from vtid.storage.base import Piece, safe_filename
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_copy_and_a_join_of_one_cost_no_room(storage: LocalStorage) -> None:
     with storage.writer("a") as writer:
         writer.write(b"data")
     storage.copy("a", "b")
-    storage.join([("a", 4)], "c")
+    storage.join([Piece("a", 4)], "c")
     assert len({(storage.root / key).stat().st_ino for key in "abc"}) == 1
 
 
@@ -58,8 +58,28 @@ def test_of_a_file_that_grows_the_beginning_counts(storage: LocalStorage) -> Non
     growing.write(b", and lost in a crash")
     assert growing.size == 28
     growing.close()
-    assert storage.join([("temp/g", 7)], "whole") == 7
+    assert storage.join([Piece("temp/g", 7)], "whole") == 7
     assert b"".join(storage.read("whole")) == b"counted"
+
+
+def test_places_in_a_file_are_filled_in_any_order_and_each_once(storage: LocalStorage) -> None:
+    for at, data in ((4, b"5678"), (8, b"9"), (0, b"1234")):
+        growing = storage.growing("temp/w", at)
+        assert growing is not None
+        growing.write(data)
+        growing.sync()
+        growing.close()
+        assert storage.growing("temp/w", at) is None
+    pieces = [Piece("temp/w", 4), Piece("temp/w", 4, 4), Piece("temp/w", 1, 8)]
+    storage.join(pieces, "whole")
+    assert b"".join(storage.read("whole")) == b"123456789"
+    inodes = {(storage.root / key).stat().st_ino for key in ("whole", "temp/w")}
+    assert len(inodes) == 1, "nothing was copied"
+    with storage.writer("temp/other") as writer:
+        writer.write(b"five")
+    storage.join([pieces[0], Piece("temp/other", 4), pieces[2]], "mended")
+    assert b"".join(storage.read("mended")) == b"1234five9"
+    assert b"".join(storage.read("whole")) == b"123456789"
 
 
 def test_folders_that_are_emptied_and_filled_at_once(storage: LocalStorage) -> None:

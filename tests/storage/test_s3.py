@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE_S
 from tests.simulators.object_store import ObjectStore
 from vtid.errors import NotFound, StorageError
 from vtid.storage import DirectUploads, LocalStorage
@@ -23,7 +24,7 @@ MAKE = Callable[..., S3Storage]
 
 
 def http(method: str, url: str, **more: object) -> httpx.Response:
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
         return client.request(method, url, **more)  # type: ignore[arg-type]
 
 

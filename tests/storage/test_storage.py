@@ -11,6 +11,7 @@ import pytest
 
 from vtid.errors import NotFound, StorageError
 from vtid.storage import Storage
+from vtid.storage.base import Piece
 
 BIG = random.Random(1).randbytes((9 << 20) + 13)
 """More than a part of the bucket's writer, so that it goes there in parts."""
@@ -136,18 +137,30 @@ def test_files_joined_in_order(storage: Storage, sizes: tuple[int, ...]) -> None
         store(storage, keys[-1], BIG[at : at + size])
         want += BIG[at : at + size]
         at += size % 1000
-    assert storage.join(list(zip(keys, sizes, strict=True)), "joined/file") == len(want)
+    assert storage.join(list(map(Piece, keys, sizes)), "joined/file") == len(want)
     assert content(storage, "joined/file") == want
     assert storage.delete_prefix("temp/j/") == len(sizes)
     assert content(storage, "joined/file") == want, "it needs its parts no more"
 
 
+def test_pieces_joined_from_within_files(storage: Storage) -> None:
+    store(storage, "temp/p/a", BIG[: 6 << 20])
+    store(storage, "temp/p/b", BIG[7 << 20 :])
+    taken = [Piece("temp/p/b", 100, 7), Piece("temp/p/a", (5 << 20) + 1, 3), Piece("temp/p/b", 9)]
+    for count in (2, 3):
+        storage.join(taken[:count], f"joined/{count}")
+        want = [BIG[7 << 20 :], BIG, BIG[7 << 20 :]]
+        assert content(storage, f"joined/{count}") == b"".join(
+            data[p.start : p.start + p.size] for data, p in zip(want, taken[:count], strict=False)
+        )
+
+
 def test_joining_what_is_not_there(storage: Storage) -> None:
     store(storage, "temp/k/0")
     with pytest.raises(NotFound):
-        storage.join([("temp/k/0", 1), ("temp/k/1", 1)], "joined/none")
+        storage.join([Piece("temp/k/0", 1), Piece("temp/k/1", 1)], "joined/none")
     with pytest.raises(NotFound):
-        storage.join([("temp/k/0", 2)], "joined/none")
+        storage.join([Piece("temp/k/0", 2)], "joined/none")
     assert list(storage.list("joined/")) == []
 
 

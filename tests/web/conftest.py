@@ -17,8 +17,9 @@ OFTEN = {f"rate_limits__{who}_{what}": 1_000_000 for who in ("public", "websocke
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A daemon with workers."""
-    with serving(tmp_path_factory.mktemp("site"), workers=True, **OFTEN) as site:
+    """A daemon with workers, and with a key of a service that is not there."""
+    nowhere = {"api_key": "k", "api_url": "http://127.0.0.1:1"}
+    with serving(tmp_path_factory.mktemp("site"), workers=True, plugins__lipsync_syncso=nowhere, **OFTEN) as site:
         yield site
 
 

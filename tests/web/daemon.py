@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.conftest import LAB, wait_until
+from tests.conftest import LAB, PATIENCE_S, wait_until
 from vtid.accounts import local_key
 
 
@@ -29,11 +29,11 @@ class Daemon:
 
     def __init__(self, folder: Path, pipelines: dict[str, str], *, workers: bool = True, **settings: Any) -> None:
         self.folder = folder
-        self.data = folder / "data"
+        self.data = Path(settings.get("data__path", folder / "data"))
         self.log = folder / "log"
         self.config = folder / "vtid.toml"
         self._flags = [] if workers else ["--no-workers"]
-        (folder / "pipelines").mkdir()
+        (folder / "pipelines").mkdir(parents=True)
         for name, text in pipelines.items():
             (folder / "pipelines" / f"{name}.toml").write_text(f'[pipeline]\nname = "{name}"\n{text}')
         values = {
@@ -68,14 +68,19 @@ class Daemon:
         command = [sys.executable, "-m", "vtid.cli", "--config", str(self.config), "serve", *self._flags]
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
-        url = wait_until(self._address, 30)
+        try:
+            url = wait_until(self._address)
+        except BaseException:  # nobody will leave a block that was never entered
+            self.process.kill()
+            self.process.wait()
+            raise
         self.http.close()
         auth = {"Authorization": f"Bearer {local_key(self.data)}"}
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=30, headers=auth)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S, headers=auth)
 
     def ready(self) -> None:
         """Wait until it is well, its worker too."""
-        wait_until(lambda: self.http.get("/health").status_code == 200, 30)
+        wait_until(lambda: self.http.get("/health").status_code == 200)
 
     def _address(self) -> str | None:
         assert self.process.poll() is None, self.log.read_text()
@@ -96,22 +101,30 @@ class Daemon:
         """Its processes below it."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def child(self, command: str) -> psutil.Process | None:
+        """Its process that runs `vtid COMMAND`, once there is one; one that ended a moment ago is none."""
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one of these
+                if command in process.cmdline():
+                    return process
+        return None
+
     def worker(self) -> psutil.Process | None:
         """The worker's process, once there is one."""
-        return next((p for p in self.family() if "worker" in p.cmdline()), None)
+        return self.child("worker")
 
     def kill(self) -> None:
         """SIGKILL, as when the machine has no memory left; what it had started has to be gone soon after."""
         family = self.family()
         self.process.kill()
         self.process.wait()
-        _, left = psutil.wait_procs(family, timeout=10)
+        _, left = psutil.wait_procs(family, timeout=PATIENCE_S)
         assert not left, left
 
     def terminate(self) -> int:
         """SIGTERM. Returns the exit code."""
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def relatives(self) -> list[int]:
         """Every process on this machine that was started with this daemon's folder."""

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.conftest import LAB, wait_until
+from tests.conftest import LAB, PATIENCE_S, wait_until
 from vtid import config as vtid_config
 from vtid.accounts import local_key, prepare
 from vtid.app import App
@@ -78,12 +78,14 @@ class Site:
         return {"Authorization": f"Bearer {self.key}"}
 
     def keys(self, prefix: str = "users/") -> set[str]:
-        """Every key that is stored under a prefix, wherever files lie."""
-        return set(self.app.storage.list(prefix))
+        """Every key that is stored under a prefix, wherever files lie, but what jobs make: others' may still go on."""
+        return {key for key in self.app.storage.list(prefix) if "/steps/" not in key and "/result/" not in key}
 
     def client(self, *, anonymous: bool = False, **options: Any) -> httpx.Client:
         headers = {} if anonymous else self.auth
-        return httpx.Client(**{"base_url": self.url, "trust_env": False, "timeout": 30, "headers": headers} | options)
+        return httpx.Client(
+            **{"base_url": self.url, "trust_env": False, "timeout": PATIENCE_S, "headers": headers} | options
+        )
 
     def submit(
         self, clip: Path | bytes, pipeline: str = "copy", *, headers: dict[str, str] | None = None, **fields: Any
@@ -97,9 +99,9 @@ class Site:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait(self, job_id: str, *statuses: str, timeout: float = 20.0) -> dict[str, Any]:
+    def wait(self, job_id: str, *statuses: str) -> dict[str, Any]:
         wanted = statuses or ("completed", "failed", "cancelled")
-        return wait_until(lambda: (job := self.job(job_id))["status"] in wanted and job, timeout, every=0.05)
+        return wait_until(lambda: (job := self.job(job_id))["status"] in wanted and job, every=0.05)
 
     def done(self, clip: Path, pipeline: str = "copy", **fields: Any) -> dict[str, Any]:
         answer = self.submit(clip, pipeline, **fields)
@@ -135,6 +137,7 @@ def serving(
             site.http.close()
             if worker:
                 worker.stop()
+                wait_until(lambda: not worker._runner.active)  # it waits for two seconds, and the bridge goes next
     bridge.run(app.close())
     bridge.close()
 
@@ -198,7 +201,7 @@ def _listening(config: Config, heartbeat_s: float) -> Iterator[tuple[App, Any, s
             with suppress(RuntimeError):  # it has ended already
                 loop.call_soon_threadsafe(web.state.feed.close)
             server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE_S)
         sock.close()
         assert not thread.is_alive()
 

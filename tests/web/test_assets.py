@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -232,11 +233,11 @@ def test_asset_ids_in_forms(site: Site, clip: Path) -> None:
 # --- quota
 
 
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A daemon that grants each user one megabyte, and two unfinished uploads."""
-    settings = {"uploads__quota_mb": 1, "uploads__max_open": 2}
-    with serving(tmp_path_factory.mktemp("narrow"), workers=False, **settings) as site:
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Site]:
+    """A daemon that grants each user one megabyte, and two unfinished uploads; each test's own, for what it fills up."""
+    settings = {"tiers__owner": {"quota_mb": 1}, "uploads__max_open": 2}
+    with serving(tmp_path, workers=False, **settings) as site:
         yield site
 
 
@@ -265,6 +266,21 @@ def _form(data: bytes) -> Iterator[bytes]:
     yield b'--x\r\nContent-Disposition: form-data; name="pipeline"\r\n\r\ncopy\r\n--x\r\n'
     yield b'Content-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + data
     yield b"\r\n--x--\r\n"
+
+
+def test_many_at_once_do_not_pass_the_quota(narrow: Site, clip: Path) -> None:
+    for asset in narrow.http.get(FILES).json()["files"]:
+        narrow.http.delete(f"{FILES}/{asset['asset_id']}")
+    pad = b"\0\0\0\x08free" * 40_000  # 320 kB
+    left = (1 << 20) - usage(narrow)["total"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: narrow.submit(another(clip) + pad), range(8)))
+    taken = [a for a in answers if a.status_code == 202]
+    assert len(taken) == left // (len(another(clip)) + len(pad))
+    assert usage(narrow)["total"] <= 1 << 20
+    for answer in answers:
+        if answer not in taken:
+            problem(answer, 413, "quota_exceeded")
 
 
 def test_unfinished_uploads_are_counted_and_limited(narrow: Site) -> None:

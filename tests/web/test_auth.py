@@ -80,7 +80,14 @@ def test_register_log_in_and_be_somebody(anyone: httpx.Client) -> None:
         "tier": "free",
         "role": "user",
         "credits_remaining": 100,
-        "limits": {"requests_per_minute": 0, "concurrent_jobs": 1, "segments": 0, "metered": True},
+        "limits": {
+            "requests_per_minute": 0,
+            "concurrent_jobs": 1,
+            "segments": 0,
+            "quota_mb": 0,
+            "metered": True,
+            "paid_steps": False,
+        },
     }
     whole = anyone.get(ME, headers=bearer(tokens["access_token"])).json()
     assert whole["last_login_at"] is not None
@@ -214,9 +221,28 @@ def test_an_embedded_page_gets_a_token_for_little(door: Site, anyone: httpx.Clie
     assert (answer.status_code, small["expires_in"]) == (200, 600)
     assert anyone.get("/api/v1/jobs/", headers=bearer(small["access_token"])).status_code == 200
     problem(anyone.post(f"{ME}/api-keys", json={"name": "n"}, headers=bearer(small["access_token"])), 403)
+    problem(
+        anyone.post("/api/v1/webhooks", json={"url": "https://x.example"}, headers=bearer(small["access_token"])), 403
+    )
     claims = door.app.accounts.access.read(small["access_token"])
     assert set(claims.scopes) == {Scope.READ, Scope.WRITE}
     assert claims.exp - claims.iat == 600
+
+
+def test_what_comes_from_an_embedded_token_ends_with_what_that_came_from(door: Site, anyone: httpx.Client) -> None:
+    tokens = login(anyone, register(anyone)["email"])
+    access = door.app.accounts.access
+    first = anyone.post(f"{AUTH}/embedded", headers=bearer(tokens["access_token"])).json()["access_token"]
+    second = anyone.post(f"{AUTH}/embedded", headers=bearer(first)).json()["access_token"]
+    assert access.read(second).until == access.read(first).until == access.read(tokens["access_token"]).exp
+    wish = {"name": "n", "scopes": ["read"]}
+    key = anyone.post(f"{ME}/api-keys", json=wish, headers=bearer(tokens["access_token"])).json()
+    small = anyone.post(f"{AUTH}/embedded", headers=bearer(key["key"])).json()["access_token"]
+    smaller = anyone.post(f"{AUTH}/embedded", headers=bearer(small)).json()["access_token"]
+    assert anyone.get("/api/v1/jobs/", headers=bearer(smaller)).status_code == 200
+    anyone.delete(f"{ME}/api-keys/{key['id']}", headers=bearer(tokens["access_token"]))
+    for token in (small, smaller):
+        wait_until(lambda token=token: anyone.get("/api/v1/jobs/", headers=bearer(token)).status_code == 401)
 
 
 # --- keys
@@ -231,6 +257,8 @@ def test_a_key_is_told_once_and_gives_no_more_than_its_maker_has(door: Site, any
     assert listed["last_used_at"] is None
     more = anyone.post(f"{ME}/api-keys", json={"name": "more"}, headers={"X-API-Key": made["key"]})
     assert "no scope that one lacks: read, write" in problem(more, 403)["detail"]
+    above = anyone.post(f"{ME}/api-keys", json={"name": "above", "scopes": ["admin"]}, headers=token)
+    assert "no scope that one lacks: admin" in problem(above, 403)["detail"], "it would work once its owner is an admin"
     same = anyone.post(
         f"{ME}/api-keys", json={"name": "same", "scopes": ["account"]}, headers={"X-API-Key": made["key"]}
     )
@@ -265,7 +293,11 @@ def test_a_browser_logs_in_by_password(door: Site, browser: httpx.Client) -> Non
     assert "Secure" not in cookie
     assert browser.get(ME).json()["email"] == email
     assert browser.post(f"{ME}/api-keys", json={"name": "mine"}).status_code == 201
+    first = browser.get("/").text
+    assert email in first
+    assert 'action="/logout"' in first
     assert browser.post("/logout").headers["location"] == "/login"
+    assert 'href="/login"' in browser.get("/").text
     problem(browser.get(ME), 401)
 
 
@@ -413,10 +445,12 @@ def test_what_browsers_are_told_with_every_answer(door: Site, anyone: httpx.Clie
     for path in ("/", "/login", "/docs", "/nowhere", ME, "/health/db"):
         headers = anyone.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
-        assert headers["referrer-policy"] == "same-origin", path
         assert "frame-ancestors 'none'" in headers["content-security-policy"], path
-        assert headers["cross-origin-opener-policy"] == "same-origin", path
         assert "strict-transport-security" not in headers, path
+    for path in ("/", "/login", "/docs"):
+        headers = anyone.get(path).headers
+        assert headers["referrer-policy"] == "same-origin", path
+        assert headers["cross-origin-opener-policy"] == "same-origin", path
     for path in ("/", "/login"):
         assert "style-src 'unsafe-inline'" in anyone.get(path).headers["content-security-policy"], "they have a style"
     assert door.http.get(ME).headers["cache-control"] == "no-store"

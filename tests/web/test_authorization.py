@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import msgspec
@@ -25,6 +25,8 @@ from litestar.testing import TestClient
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.conftest import PATIENCE_S
+from tests.web.rights import ADMIN, CHUNKED, HOOK, HOOKS, ME, NOT_HTTP, PASSWORD, TABLE, TUS, Row, Things
 from tests.web.site import PIPELINES, Site, configure, problem, serving
 from vtid.accounts import Accounts, local_key, prepare
 from vtid.accounts.passwords import Passwords
@@ -38,211 +40,6 @@ from vtid.domain.pipeline import Pipeline, Step
 from vtid.web import create_app
 from vtid.web.auth import OPEN_ROUTES
 from vtid.web.given import Who
-
-PASSWORD = "correct horse battery"
-
-
-class Things(NamedTuple):
-    """What the owner has; fresh for every row."""
-
-    owner: User
-    other: User
-    job: str
-    """Waits."""
-    ended: str
-    preview: str
-    key: str
-    """The id of a key."""
-    admin_job: str
-    made: Callable[[str], str]
-    """The id of something that is made when it is asked for: `asset`, `chunked`, `tus`, `webhook`, `delivery`."""
-
-
-class Row(NamedTuple):
-    """One route."""
-
-    scope: Scope | None
-    """None: the route is open, and answers `owner` to everybody."""
-    owner: int
-    other: int
-    admin: int
-    path: Callable[[Things], str] | None = None
-    """Where the template has parameters."""
-    send: Callable[[Things], dict[str, Any]] = lambda _: {}
-    """What goes along."""
-    admins_only: bool = False
-
-
-def mine(path: str, owner: int, scope: Scope = Scope.READ, thing: str = "job", **more: Any) -> Row:
-    """A route about one thing: for everybody else, admins too, it is not there."""
-    found: Callable[[Things], str] = (
-        (lambda t: str(getattr(t, thing))) if thing in Things._fields else (lambda t: t.made(thing))
-    )
-    return Row(scope, owner, 404, 404, lambda t: path.format(found(t)), **more)
-
-
-def own(status: int, scope: Scope = Scope.READ, **more: Any) -> Row:
-    """A route about what is one's own: everybody has such things."""
-    return Row(scope, status, status, status, **more)
-
-
-def opened(status: int, **more: Any) -> Row:
-    """A route for anybody."""
-    return Row(None, status, status, status, **more)
-
-
-def admins(status: int, **more: Any) -> Row:
-    """A route for admins."""
-    return Row(Scope.ADMIN, 403, 403, status, admins_only=True, **more)
-
-
-def json(**body: Any) -> Callable[[Things], dict[str, Any]]:
-    return lambda _: {"json": body}
-
-
-def account(path: str) -> Callable[[Things], str]:
-    return lambda t: path.format(t.owner.id)
-
-
-def fresh_email(_: Things) -> dict[str, Any]:
-    return {"json": {"email": f"{uuid.uuid4()}@example.org", "current_password": PASSWORD}}
-
-
-def tus(headers: dict[str, str], content: bytes = b"") -> Callable[[Things], dict[str, Any]]:
-    return lambda _: {"headers": {"Tus-Resumable": "1.0.0", **headers}, "content": content}
-
-
-JOBS, ME, ADMIN, AUTH = "/api/v1/jobs", "/api/v1/users/me", "/api/v1/admin", "/api/v1/auth"
-FILES, CHUNKED, TUS = "/api/v1/files", "/api/v1/chunked-upload", "/api/v1/tus"
-DIRECT, HOOKS, SENT = "/api/v1/direct-upload", "/api/v1/webhooks", "/api/v1/webhook-deliveries"
-HOOK = "https://93.184.216.34/hook"
-"""An address of the public internet, so that no name has to be asked for; nothing is sent there."""
-EMPTY_FORM = {"headers": {"Content-Type": "multipart/form-data; boundary=x"}, "content": b"--x--\r\n"}
-
-TABLE: dict[tuple[str, str], Row] = {
-    # what anybody may ask
-    ("GET", "/"): opened(200),
-    ("GET", "/docs"): opened(200),
-    ("GET", "/redoc"): opened(200),
-    ("GET", "/schema/openapi.json"): opened(200),
-    ("GET", "/docs/assets/{name}"): opened(404, path=lambda _: "/docs/assets/nothing.js"),
-    ("GET", "/login"): opened(200),
-    ("POST", "/login"): opened(401, send=lambda _: {"data": {"email": "nobody@example.org", "password": "x"}}),
-    ("POST", "/logout"): opened(303),
-    ("POST", f"{AUTH}/login"): opened(401, send=json(email="nobody@example.org", password="x")),
-    ("POST", f"{AUTH}/refresh"): opened(401, send=json(refresh_token="x")),
-    ("POST", f"{AUTH}/register"): opened(403, send=json(email="new@example.org", password=PASSWORD)),
-    ("POST", f"{AUTH}/logout"): opened(204, send=json(refresh_token="x")),
-    ("GET", "/health"): opened(503),  # no worker is there
-    ("GET", "/api/v1/health"): opened(503),
-    ("GET", "/health/db"): opened(200),
-    ("GET", "/health/queue"): opened(200),
-    ("GET", "/health/redis"): opened(200),
-    ("GET", "/health/storage"): opened(200),
-    ("GET", "/files/{key}"): opened(403, path=lambda t: f"/files/users/{t.owner.id}/jobs/{t.job}/x.mp4"),
-    ("HEAD", "/files/{key}"): opened(403, path=lambda t: f"/files/users/{t.owner.id}/jobs/{t.job}/x.mp4"),
-    # jobs
-    ("GET", JOBS): own(200),
-    ("POST", f"{JOBS}/submit"): own(400, Scope.WRITE, send=lambda _: EMPTY_FORM),
-    ("POST", "/api/v1/upload-and-process"): own(400, Scope.WRITE, send=lambda _: EMPTY_FORM),
-    ("POST", f"{JOBS}/estimate"): own(200, send=json(pipeline="copy", seconds=3)),
-    ("GET", f"{JOBS}/{{job_id}}"): mine(f"{JOBS}/{{}}", 200),
-    ("GET", f"{JOBS}/{{job_id}}/files"): mine(f"{JOBS}/{{}}/files", 200),
-    ("GET", f"{JOBS}/{{job_id}}/events"): mine(f"{JOBS}/{{}}/events", 200, thing="ended"),
-    ("POST", f"{JOBS}/{{job_id}}/cancel"): mine(f"{JOBS}/{{}}/cancel", 200, Scope.WRITE),
-    ("POST", f"{JOBS}/{{job_id}}/retry"): mine(f"{JOBS}/{{}}/retry", 200, Scope.WRITE, thing="ended"),
-    ("DELETE", f"{JOBS}/{{job_id}}"): mine(f"{JOBS}/{{}}", 204, Scope.WRITE, thing="ended"),
-    ("POST", "/api/v1/previews"): own(400, Scope.WRITE, send=lambda _: EMPTY_FORM),
-    ("GET", "/api/v1/previews/{preview_id}"): mine("/api/v1/previews/{}", 200, thing="preview"),
-    ("GET", "/api/v1/pipelines"): own(200),
-    ("GET", "/api/v1/plugins"): own(200),
-    # files and uploads
-    ("POST", f"{JOBS}/batch"): own(400, Scope.WRITE, send=lambda _: EMPTY_FORM),
-    ("GET", FILES): own(200),
-    ("GET", f"{FILES}/usage"): own(200),
-    ("GET", f"{FILES}/{{asset_id}}"): mine(f"{FILES}/{{}}", 200, thing="asset"),
-    ("GET", f"{FILES}/{{asset_id}}/content"): mine(f"{FILES}/{{}}/content", 200, thing="asset"),
-    ("HEAD", f"{FILES}/{{asset_id}}/content"): mine(f"{FILES}/{{}}/content", 200, thing="asset"),
-    ("POST", f"{FILES}/{{asset_id}}/share"): mine(f"{FILES}/{{}}/share", 200, Scope.WRITE, thing="asset"),
-    ("DELETE", f"{FILES}/{{asset_id}}"): mine(f"{FILES}/{{}}", 204, Scope.WRITE, thing="asset"),
-    ("POST", f"{CHUNKED}/init"): own(200, Scope.WRITE, send=json(filename="a.mp4", total_size=9)),
-    ("GET", f"{CHUNKED}/{{upload_id}}"): mine(f"{CHUNKED}/{{}}", 200, thing="chunked"),
-    ("POST", f"{CHUNKED}/chunk/{{upload_id}}"): mine(
-        f"{CHUNKED}/chunk/{{}}", 400, Scope.WRITE, thing="chunked", send=lambda _: EMPTY_FORM
-    ),
-    ("POST", f"{CHUNKED}/complete/{{upload_id}}"): mine(f"{CHUNKED}/complete/{{}}", 409, Scope.WRITE, thing="chunked"),
-    ("DELETE", f"{CHUNKED}/{{upload_id}}"): mine(f"{CHUNKED}/{{}}", 204, Scope.WRITE, thing="chunked"),
-    ("POST", TUS): own(201, Scope.WRITE, send=tus({"Upload-Length": "9", "Upload-Metadata": "filename YS5tcDQ="})),
-    ("GET", f"{TUS}/{{upload_id}}"): mine(f"{TUS}/{{}}", 200, thing="tus"),
-    ("HEAD", f"{TUS}/{{upload_id}}"): mine(f"{TUS}/{{}}", 200, thing="tus", send=tus({})),
-    ("PATCH", f"{TUS}/{{upload_id}}"): mine(
-        f"{TUS}/{{}}",
-        204,
-        Scope.WRITE,
-        thing="tus",
-        send=tus({"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}, b"abc"),
-    ),
-    ("DELETE", f"{TUS}/{{upload_id}}"): mine(f"{TUS}/{{}}", 204, Scope.WRITE, thing="tus", send=tus({})),
-    # past the daemon: refused where files lie in a folder, as they do here; the uploads there are none
-    ("POST", DIRECT): own(409, Scope.WRITE, send=json(filename="a.mp4", size=9)),
-    ("GET", f"{DIRECT}/{{upload_id}}"): mine(f"{DIRECT}/{{}}", 404),
-    ("POST", f"{DIRECT}/{{upload_id}}/parts"): mine(f"{DIRECT}/{{}}/parts", 404, Scope.WRITE, send=json(numbers=[1])),
-    ("POST", f"{DIRECT}/{{upload_id}}/complete"): mine(f"{DIRECT}/{{}}/complete", 404, Scope.WRITE),
-    ("DELETE", f"{DIRECT}/{{upload_id}}"): mine(f"{DIRECT}/{{}}", 404, Scope.WRITE),
-    # webhooks
-    ("GET", HOOKS): own(200),
-    ("POST", HOOKS): own(201, Scope.WRITE, send=json(url=HOOK)),
-    ("POST", f"{HOOKS}/callback-secret"): own(200, Scope.WRITE),
-    ("GET", f"{HOOKS}/{{webhook_id}}"): mine(f"{HOOKS}/{{}}", 200, thing="webhook"),
-    ("PATCH", f"{HOOKS}/{{webhook_id}}"): mine(
-        f"{HOOKS}/{{}}", 200, Scope.WRITE, thing="webhook", send=json(description="d")
-    ),
-    ("DELETE", f"{HOOKS}/{{webhook_id}}"): mine(f"{HOOKS}/{{}}", 204, Scope.WRITE, thing="webhook"),
-    ("POST", f"{HOOKS}/{{webhook_id}}/rotate-secret"): mine(
-        f"{HOOKS}/{{}}/rotate-secret", 200, Scope.WRITE, thing="webhook"
-    ),
-    ("POST", f"{HOOKS}/{{webhook_id}}/test"): mine(f"{HOOKS}/{{}}/test", 202, Scope.WRITE, thing="webhook"),
-    ("GET", SENT): own(200),
-    ("GET", f"{SENT}/{{delivery_id}}"): mine(f"{SENT}/{{}}", 200, thing="delivery"),
-    ("POST", f"{SENT}/{{delivery_id}}/replay"): mine(f"{SENT}/{{}}/replay", 202, Scope.WRITE, thing="delivery"),
-    # one's own account
-    ("GET", f"{AUTH}/me"): own(200),
-    ("POST", f"{AUTH}/embedded"): own(200),
-    ("GET", ME): own(200),
-    ("PUT", ME): Row(Scope.ACCOUNT, 200, 403, 403, send=fresh_email),  # the others have no such password
-    ("DELETE", ME): Row(Scope.ACCOUNT, 409, 403, 403, send=json(current_password=PASSWORD)),  # its job waits
-    ("GET", f"{ME}/stats"): own(200),
-    ("GET", f"{ME}/credits"): own(200),
-    ("POST", f"{ME}/change-password"): Row(
-        Scope.ACCOUNT, 200, 403, 403, send=json(current_password=PASSWORD, new_password=PASSWORD)
-    ),
-    ("GET", f"{ME}/api-keys"): own(200),
-    ("POST", f"{ME}/api-keys"): own(201, Scope.ACCOUNT, send=json(name="n", scopes=["account"])),
-    ("DELETE", f"{ME}/api-keys/{{key_id}}"): mine(f"{ME}/api-keys/{{}}", 204, Scope.ACCOUNT, thing="key"),
-    ("GET", "/api/v1/users/subscription-tiers"): own(200),
-    # admins
-    ("GET", "/metrics"): Row(Scope.READ, 403, 403, 200, admins_only=True),
-    ("GET", f"{ADMIN}/stats"): admins(200),
-    ("GET", f"{ADMIN}/users"): admins(200),
-    ("POST", f"{ADMIN}/users"): admins(201, send=lambda _: {"json": {"email": f"{uuid.uuid4()}@example.org"}}),
-    ("GET", f"{ADMIN}/users/{{account_id}}"): admins(200, path=account(f"{ADMIN}/users/{{}}")),
-    ("PATCH", f"{ADMIN}/users/{{account_id}}"): admins(200, path=account(f"{ADMIN}/users/{{}}"), send=json(tier="pro")),
-    ("DELETE", f"{ADMIN}/users/{{account_id}}"): admins(409, path=account(f"{ADMIN}/users/{{}}")),  # its job waits
-    ("GET", f"{ADMIN}/users/{{account_id}}/credits"): admins(200, path=account(f"{ADMIN}/users/{{}}/credits")),
-    ("POST", f"{ADMIN}/users/{{account_id}}/credits"): admins(
-        201, path=account(f"{ADMIN}/users/{{}}/credits"), send=json(amount=5, reason="a gift")
-    ),
-    ("POST", f"{ADMIN}/users/{{account_id}}/login-link"): admins(201, path=account(f"{ADMIN}/users/{{}}/login-link")),
-    ("GET", f"{ADMIN}/jobs"): admins(200),
-    ("POST", f"{ADMIN}/jobs/{{job_id}}/cancel"): admins(200, path=lambda t: f"{ADMIN}/jobs/{t.job}/cancel"),
-    ("GET", f"{ADMIN}/system/health"): admins(200),
-}
-NOT_HTTP: dict[str, str] = {
-    "/ws/jobs/{job_id:str}": "test_a_connection_lets_in_whom_it_should",
-    "/ws/compositions/{composition_id:str}": "test_a_connection_lets_in_whom_it_should",
-    "/api/v1/ws/compositions/{composition_id:str}": "test_a_connection_lets_in_whom_it_should",
-}
-"""WebSocket routes and mounted applications: the path, and the test that shows that it lets in nobody unknown."""
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +103,8 @@ class World:
 
     def made(self, what: str, owner: User) -> str:
         """Something of the owner's, made as a client makes it."""
+        if pipeline := {"pro": "pro-sync", "film": "compose"}.get(what):
+            return self.job(owner.id, pipeline)
         headers = {"Authorization": f"Bearer {self.key(owner.id)[1]}"}
         with self.site.client(anonymous=True, headers=headers) as client:
 
@@ -505,13 +304,13 @@ def test_a_connection_lets_in_whom_it_should(world: World, template: str) -> Non
     ):
         url = f"{world.site.url.replace('http', 'ws', 1)}{path}" + (f"?token={credential}" if credential else "")
         with connect(url, proxy=None) as line:
-            first = msgspec.json.decode(line.recv(timeout=20))
+            first = msgspec.json.decode(line.recv(timeout=PATIENCE_S))
             if code is None:
                 assert first["type"] == "connected"
                 continue
             assert first["type"] == "error"
             with pytest.raises(ConnectionClosed):
-                line.recv(timeout=20)
+                line.recv(timeout=PATIENCE_S)
             assert line.close_code == code
 
 
@@ -577,8 +376,8 @@ def test_opening_websockets_is_counted(sockets: tuple[TestClient[Any], App], tmp
     client, core = sockets
     user = client.blocking_portal.call(core.accounts.users.add, User(id="ada", email="ada@example.org"), None, 0)
     token = core.accounts.access.sign(user)
-    for path in ("/ws/open", f"/ws/test?token={token}"):
-        for _ in range(2):
+    for path, most in (("/ws/open", 2), (f"/ws/test?token={token}", core.accounts.tier_of(user).requests_per_minute)):
+        for _ in range(most):
             with client.websocket_connect(path):
                 pass
         with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,11 @@ def test_what_a_batch_may_not_be(still: Site, clip: Path) -> None:
     assert "params" in str(problem(send(still, {"a.mp4": clip.read_bytes()}, params="{"), 400)["errors"])
     problem(send(still, {"a.mp4": bytes(2 << 20)}), 413, "too_large")
     problem(still.http.post(BATCH, json={"pipeline": "copy", "asset_ids": []}), 400)
+
+
+def test_a_batch_that_is_sent_again_says_so(still: Site, clip: Path) -> None:
+    files, key = {"a.mp4": another(clip), "b.mp4": another(clip)}, str(uuid.uuid4())
+    first, second = send(still, files, key), send(still, files, key)
+    assert [j["job_id"] for j in first.json()["jobs"]] == [j["job_id"] for j in second.json()["jobs"]]
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE_S
 from tests.web.site import API, Site, another, problem
 
 DIRECT = "/api/v1/direct-upload"
@@ -25,7 +26,7 @@ def begin(site: Site, size: int, **more: Any) -> dict[str, Any]:
 def put(site: Site, upload: str, number: int, data: bytes) -> None:
     """As a browser would: no credentials, no header of ours."""
     urls = site.http.post(f"{DIRECT}/{upload}/parts", json={"numbers": [number]}).json()["urls"]
-    with httpx.Client(trust_env=False, timeout=30) as stranger:
+    with httpx.Client(trust_env=False, timeout=PATIENCE_S) as stranger:
         assert stranger.put(urls[str(number)], content=data).status_code == 200
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE_S
 from tests.web.site import Site, problem
 
 SIZE = 3 * (1 << 20) + 17
@@ -239,7 +240,7 @@ def raw(host: str, port: int, target: str) -> bytes:
     """A request whose target no client has tidied up."""
     import socket
 
-    with socket.create_connection((host, port), timeout=30) as line:
+    with socket.create_connection((host, port), timeout=PATIENCE_S) as line:
         line.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := line.recv(65536):
@@ -256,3 +257,32 @@ def test_even_a_signature_opens_nothing_outside(still: Site, tmp_path: Path) -> 
         answer = raw(host, int(port), f"/files/{key.replace('.', '%2e').replace('/', '%2f')}?{query}")
         assert answer.split(b" ")[1] in (b"403", b"404", b"503"), answer[:300]
         assert (still.files.parent / "secret.key").read_bytes() not in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("<img src=x>.html", "application/octet-stream", "attachment"),
+        ("logo.svg", "application/octet-stream", "attachment"),
+        ("subtitles.srt", "application/octet-stream", "attachment"),
+        ("no-ending", "application/octet-stream", "attachment"),
+        ("song.flac", "audio/", "inline"),
+        ("mask.png", "image/png", "inline"),
+        ("film.webm", "video/webm", "inline"),
+    ],
+)
+def test_only_sound_and_pictures_are_shown(still: Site, content: bytes, name: str, kind: str, shown: str) -> None:
+    """Whatever a stranger stored is saved, not opened as a page of ours."""
+    answer = still.http.get(still.app.storage.signed_url(KEY, ttl_s=60, filename=name), headers={"Range": "bytes=0-0"})
+    assert answer.status_code == 206
+    assert answer.headers["content-type"].startswith(kind)
+    assert answer.headers["content-disposition"].startswith(f"{shown}; filename=")
+    assert not set("<>") & set(answer.headers["content-disposition"].partition("''")[2])
+
+
+def test_a_name_of_the_key_alone_is_judged_too(still: Site, tmp_path: Path) -> None:
+    (tmp_path / "page").write_bytes(b"<script>")
+    still.app.storage.put("users/local/jobs/j/page.html", tmp_path / "page")
+    answer = still.http.get(still.app.storage.signed_url("users/local/jobs/j/page.html", ttl_s=60))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="page.html"')

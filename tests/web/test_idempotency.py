@@ -98,6 +98,26 @@ def test_without_a_key_each_request_makes_a_job(still: Site, clip: Path) -> None
     assert still.submit(clip).json()["job_id"] != still.submit(clip).json()["job_id"]
 
 
+BEGINNINGS = {
+    "chunked-upload/init": {"json": {"filename": "a.mp4", "total_size": 10, "chunk_size": 5}},
+    "tus": {"headers": {"Tus-Resumable": "1.0.0", "Upload-Length": "10", "Upload-Metadata": "filename YS5tcDQ="}},
+}
+
+
+@pytest.mark.parametrize("route", BEGINNINGS)
+def test_an_upload_is_begun_once(still: Site, key: dict[str, str], route: str) -> None:
+    asked = BEGINNINGS[route]
+    headers = asked.get("headers", {}) | key
+    first, second = (still.http.post(f"/api/v1/{route}", **asked | {"headers": headers}) for _ in range(2))
+    assert first.status_code == second.status_code
+    assert (first.content, first.headers.get("location")) == (second.content, second.headers.get("location"))
+    assert second.headers["idempotency-replayed"] == "true"
+    other = {"json": asked["json"] | {"total_size": 11}} if "json" in asked else {"headers": {"Upload-Length": "11"}}
+    changed = asked | other
+    changed["headers"] = asked.get("headers", {}) | changed.get("headers", {}) | key
+    problem(still.http.post(f"/api/v1/{route}", **changed), 422, "idempotency_key_reused")
+
+
 def test_a_key_that_is_too_long(still: Site, clip: Path) -> None:
     problem(still.submit(clip, headers={"Idempotency-Key": "k" * 256}), 400, "invalid_input")
 

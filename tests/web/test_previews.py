@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import wait_until
+from tests.pictures import huge_jpeg, huge_png
 from tests.web.site import Site, problem, serving
 from vtid.media.synth import Subtitle, draw_clip
 
@@ -47,7 +48,7 @@ def done(site: Site, preview_id: str) -> dict[str, Any]:
         body: dict[str, Any] = answer.json()
         return body if body["status"] in ("completed", "failed", "cancelled") else None
 
-    return wait_until(ended, 120)
+    return wait_until(ended)
 
 
 @pytest.mark.slow
@@ -101,6 +102,15 @@ def test_a_bad_wish_is_refused_at_once(idle: Site, film: Path, form: dict[str, s
     found = [e for e in body["errors"] if field in e["field"]]
     assert found, body
     assert words in found[0]["message"]
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.jpg"])
+def test_a_mask_that_would_fill_the_memory_is_refused_at_once(idle: Site, film: Path, name: str) -> None:
+    mask = huge_png(30_000, 30_000) if name.endswith("png") else huge_jpeg(30_000, 30_000)
+    files = {"file": ("film.mp4", film.read_bytes()), "mask": (name, mask)}
+    body = problem(idle.http.post(PREVIEWS, files=files, data={"at_s": "0.2"}), 422, "unreadable_media")
+    assert f"{name} has pictures of 30000 x 30000, which is 900 million pixels" in body["detail"]
+    assert body["errors"][0]["code"] == "too_many_pixels"
 
 
 def test_of_an_earlier_job_everything_is_checked_too(idle: Site, film: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import shutil
@@ -16,12 +17,13 @@ from typing import Any
 import pytest
 import socketio
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE_S, wait_until
 from tests.web.site import API, Site, problem, serving
-from vtid.web import socket_io
+from vtid.web import auth, socket_io
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """The stock client leaves sockets open for the garbage collector to find."""
+KEYS = "/api/v1/users/me/api-keys"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -36,7 +38,7 @@ class Client:
         self.io.on("job_update", self._told.append)
         self.io.on("job_error", self.errors.append)
         self.io.on("disconnect", lambda *_: self.gone.set())
-        self.io.connect(url, transports=transports, wait_timeout=20, **options)
+        self.io.connect(url, transports=transports, wait_timeout=PATIENCE_S, **options)
 
     @property
     def updates(self) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ class Client:
             gc.collect()
 
     def subscribe(self, job_id: str, **more: Any) -> dict[str, Any]:
-        return self.io.call("subscribe_job", {"job_id": job_id, **more}, timeout=20)  # type: ignore[no-any-return]
+        return self.io.call("subscribe_job", {"job_id": job_id, **more}, timeout=PATIENCE_S)  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -90,8 +92,8 @@ def test_several_jobs_and_no_other(still: Site, clip: Path) -> None:
     with client(still) as made:
         made.subscribe(mine)
         made.subscribe(left)
-        assert made.io.call("unsubscribe_job", {"job_id": left}, timeout=20) == {"ok": True}
-        assert made.io.call("unsubscribe_job", {"job_id": left}, timeout=20) == {"ok": False}
+        assert made.io.call("unsubscribe_job", {"job_id": left}, timeout=PATIENCE_S) == {"ok": True}
+        assert made.io.call("unsubscribe_job", {"job_id": left}, timeout=PATIENCE_S) == {"ok": False}
         for job_id in (other, left, mine):
             still.http.post(f"{API}/{job_id}/cancel")
         wait_until(lambda: any(u["status"] == "cancelled" for u in made.updates))
@@ -124,7 +126,7 @@ def test_a_client_that_comes_back_misses_nothing(still: Site, clip: Path) -> Non
 )
 def test_what_cannot_be_followed(still: Site, data: Any, code: str) -> None:
     with client(still) as made:
-        answer = made.io.call("subscribe_job", data, timeout=20)
+        answer = made.io.call("subscribe_job", data, timeout=PATIENCE_S)
         assert (answer["ok"], answer["code"]) == (False, code)
         assert answer["message"]
         wait_until(lambda: made.errors)
@@ -146,9 +148,44 @@ def test_one_that_leaves_is_forgotten(still: Site, clip: Path) -> None:
     wait_until(lambda: still.web.state.feed.watching == 0)
 
 
+def test_one_that_leaves_while_it_asks_is_forgotten_too(
+    still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its goodbye comes before there is anything to end."""
+    asked, gone = threading.Event(), threading.Event()
+    jobs = still.core.jobs
+    get = jobs.get
+
+    async def slow(*args: Any) -> Any:
+        asked.set()
+        await asyncio.to_thread(gone.wait, 20)
+        return await get(*args)
+
+    job_id = still.submit(clip).json()["job_id"]
+    with client(still) as made:
+        monkeypatch.setattr(jobs, "get", slow)
+        made.io.emit("subscribe_job", {"job_id": job_id})
+        assert asked.wait(PATIENCE_S)
+    lines = still.web.state.live.server.eio.sockets
+    wait_until(lambda: not lines)
+    monkeypatch.setattr(jobs, "get", get)
+    gone.set()
+    still.emit(job_id, 1, "progress")
+    with client(still) as made:  # its own subscription is the only one
+        made.subscribe(job_id)
+        wait_until(lambda: still.web.state.feed.watching == 1)
+    wait_until(lambda: still.web.state.feed.watching == 0)
+
+
 def test_a_client_that_does_not_read_is_cut_off(still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that polls and never comes for its messages: nothing piles up."""
-    monkeypatch.setattr(socket_io, "SLOW_S", 0.5)
+    dropped: list[str] = []
+    drop = socket_io.SocketIO._drop
+
+    async def spy(room: socket_io.SocketIO, sid: str) -> None:
+        await drop(room, sid)
+        dropped.append(sid)
+
     job_id = still.submit(clip).json()["job_id"]
     still.emit(job_id, 200, "progress")
     place = "/socket.io/?EIO=4&transport=polling"
@@ -156,8 +193,11 @@ def test_a_client_that_does_not_read_is_cut_off(still: Site, clip: Path, monkeyp
     mine = f"{place}&sid={hello['sid']}"
     still.http.post(mine, content="40")
     still.http.get(mine)
-    still.http.post(mine, content="42" + json.dumps(["subscribe_job", {"job_id": job_id, "last_sequence": 0}]))
-    wait_until(lambda: still.web.state.feed.watching == 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket_io, "SLOW_S", 0.5)
+        patch.setattr(socket_io.SocketIO, "_drop", spy)
+        still.http.post(mine, content="42" + json.dumps(["subscribe_job", {"job_id": job_id, "last_sequence": 0}]))
+        wait_until(lambda: dropped)
     wait_until(lambda: still.web.state.feed.watching == 0)
     assert still.http.get(mine).status_code == 400  # not known any more: a stock client connects again
     with client(still) as made:
@@ -170,7 +210,7 @@ def test_a_daemon_that_stops_lets_them_go(tmp_path: Path) -> None:
         known = {"token": site.key}
         polling, socket = (Client(site.url, [way], auth=known) for way in ("polling", "websocket"))
     for made in (polling, socket):
-        assert made.gone.wait(20)
+        assert made.gone.wait(PATIENCE_S)
         made.close()
 
 
@@ -235,6 +275,34 @@ def test_the_javascript_client(site: Site, clip: Path, javascript: Path) -> None
             updates.append(json.loads(line))
             if len(updates) == 4:
                 site.http.post(f"{API}/{job_id}/cancel")
-        assert node.wait(60) == 0
+        assert node.wait(PATIENCE_S) == 0
     assert {u["job_id"] for u in updates} == {job_id}
     assert updates[-1]["status"] == "cancelled"
+
+
+def test_whose_key_is_revoked_hears_no_more(still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = still.submit(clip).json()["job_id"]
+    key = still.http.post(KEYS, json={"name": "n", "scopes": ["read"]}).json()
+    with client(still, auth={"token": key["key"]}) as made:
+        assert made.subscribe(job_id)["ok"]
+        still.http.delete(f"{KEYS}/{key['id']}")
+        assert made.subscribe(job_id)["code"] == "unauthorized"
+    other = still.http.post(KEYS, json={"name": "n", "scopes": ["read"]}).json()
+    monkeypatch.setattr(auth, "MIND_S", 0.05)
+    with client(still, auth={"token": other["key"]}) as made:
+        made.subscribe(job_id)
+        still.http.delete(f"{KEYS}/{other['id']}")
+        assert made.gone.wait(PATIENCE_S)
+
+
+def test_who_does_not_say_who_it_is_is_shown_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is open before anybody has logged in on it."""
+    monkeypatch.setattr(socket_io, "NAMELESS_S", 1.0)
+    stay = Client(site.url, auth={"token": site.key})
+    opened = site.http.get("/socket.io/?EIO=4&transport=polling")
+    line = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
+    assert site.http.post(line, content="3").status_code == 200
+    wait_until(lambda: site.http.post(line, content="3").status_code == 400, every=0.2)
+    assert stay.io.connected
+    assert not stay.gone.is_set()
+    stay.close()

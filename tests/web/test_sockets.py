@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -14,11 +15,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE_S, wait_until
 from tests.web.site import API, Site, serving
 from vtid.domain.job import Failure
+from vtid.web import auth
 from vtid.web.routes import sockets
 
+KEYS = "/api/v1/users/me/api-keys"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -35,7 +38,7 @@ def read(made: ClientConnection, count: int = 10**9) -> list[dict[str, Any]]:
     found = []
     try:
         while len(found) < count:
-            found.append(json.loads(made.recv(20)))
+            found.append(json.loads(made.recv(PATIENCE_S)))
     except ConnectionClosed:
         pass
     return found
@@ -144,7 +147,13 @@ def test_a_client_that_comes_back_misses_nothing(still: Site, clip: Path) -> Non
 def test_a_reader_that_sleeps_is_closed_and_misses_nothing(
     still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "SLOW_S", 0.3)
+    closed: list[int] = []
+    close = sockets._close
+
+    async def spy(socket: Any, code: int, reason: str) -> None:
+        closed.append(code)
+        await close(socket, code, reason)
+
     job_id = queued(still, clip)
     big = "x" * 200_000
 
@@ -160,14 +169,15 @@ def test_a_reader_that_sleeps_is_closed_and_misses_nothing(
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
     sock.connect((host, int(port)))
-    with line(
-        still, f"/ws/jobs/{job_id}?last_sequence=0", sock=sock, max_size=None, max_queue=1, compression=None
-    ) as sleeper:
-        first = read(sleeper, 1)
-        feed = still.web.state.feed
-        wait_until(lambda: feed.watching == 1)
-        wait_until(lambda: feed.watching == 0)  # let go of, though it reads nothing
-        told = first + read(sleeper)
+    path = f"/ws/jobs/{job_id}?last_sequence=0"
+    with (
+        monkeypatch.context() as patch,
+        line(still, path, sock=sock, max_size=None, max_queue=1, compression=None) as sleeper,
+    ):
+        patch.setattr(sockets, "SLOW_S", 0.3)
+        patch.setattr(sockets, "_close", spy)
+        wait_until(lambda: sockets.SLOW in closed)  # let go of, though it reads nothing
+        told = read(sleeper)
     assert 0 < len(told) < 122
     last = told[-1]["sequence"]
     with line(still, f"/ws/jobs/{job_id}?last_sequence={last}", max_size=None) as made:
@@ -188,8 +198,8 @@ def test_a_daemon_that_stops_says_so(tmp_path: Path, clip: Path) -> None:
     with ExitStack() as lines, serving(tmp_path, workers=False) as site:
         job_id = queued(site, clip)
         url = site.url.replace("http", "ws") + f"/ws/jobs/{job_id}"
-        made = lines.enter_context(connect(url, proxy=None, open_timeout=20, additional_headers=site.auth))
-        assert json.loads(made.recv(20))["type"] == "connected"
+        made = lines.enter_context(connect(url, proxy=None, open_timeout=PATIENCE_S, additional_headers=site.auth))
+        assert json.loads(made.recv(PATIENCE_S))["type"] == "connected"
     assert made.close_code == 1012
 
 
@@ -208,8 +218,9 @@ def test_nothing_there(still: Site, path: str, close: int, code: str) -> None:
         assert made.protocol.close_code == close
 
 
-def test_a_number_that_is_none(still: Site, clip: Path) -> None:
-    with line(still, f"/ws/jobs/{queued(still, clip)}?last_sequence=x") as made:
+@pytest.mark.parametrize("text", ["x", "%C2%B2", "9" * 30])
+def test_a_number_that_is_none(still: Site, clip: Path, text: str) -> None:
+    with line(still, f"/ws/jobs/{queued(still, clip)}?last_sequence={text}") as made:
         assert read(made)[0]["error_code"] == "invalid_input"
         assert made.protocol.close_code == 4400
 
@@ -257,3 +268,33 @@ def test_a_hopeless_failure_is_told_as_such() -> None:
     first, second = Teller(job, "job_id", 1).messages(event)
     assert (first["type"], first["is_recoverable"], second["type"]) == ("error", False, "status")
     assert Failure(**error).code == first["error_code"]
+
+
+def test_whose_key_is_revoked_hears_no_more(still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "MIND_S", 0.05)
+    job_id = queued(still, clip)
+    key = still.http.post(KEYS, json={"name": "n", "scopes": ["read"]}).json()
+    path, mine = f"/ws/jobs/{job_id}", {"Authorization": f"Bearer {key['key']}"}
+    with line(still, path, additional_headers=mine) as made:
+        token = read(made, 1)[0]["reconnection_token"]
+        with line(still, f"{path}?reconnection_token={token}", additional_headers={}) as again:
+            renewed = read(again, 1)[0]["reconnection_token"]
+        still.http.delete(f"{KEYS}/{key['id']}")
+        assert read(made) == []
+        assert made.protocol.close_code == 4401
+    for old in (token, renewed):
+        with line(still, f"{path}?reconnection_token={old}", additional_headers={}) as made:
+            assert read(made)[0]["error_code"] == "unauthorized"
+            assert made.protocol.close_code == 4401
+
+
+def test_coming_back_does_not_renew_itself_for_ever(still: Site, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/ws/jobs/{queued(still, clip)}"
+    now = time.time()
+    with line(still, path) as made:
+        token = read(made, 1)[0]["reconnection_token"]
+    with line(still, f"{path}?reconnection_token={token}", additional_headers={}) as made:
+        token = read(made, 1)[0]["reconnection_token"]
+    monkeypatch.setattr(sockets.time, "time", lambda: now + sockets.TOKEN_S + 60)
+    with line(still, f"{path}?reconnection_token={token}", additional_headers={}) as made:
+        assert read(made)[0]["error_code"] == "unauthorized"

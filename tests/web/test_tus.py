@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE_S, wait_until
 from tests.web.site import Site, another, problem
 
 TUS = "/api/v1/tus"
@@ -231,7 +231,7 @@ def test_termination(place: Site) -> None:
 def half(site: Site, url: str, at: int, data: bytes, announced: int, *more: bytes) -> socket.socket:
     """A PATCH of which only a part is sent; the line stays open."""
     host = site.url.removeprefix("http://")
-    line = socket.create_connection(host.split(":"), timeout=30)
+    line = socket.create_connection(host.split(":"), timeout=PATIENCE_S)
     head = [f"PATCH {url} HTTP/1.1", f"Host: {host}", f"Content-Length: {announced}", f"Upload-Offset: {at}"]
     head += [f"{name}: {value}" for name, value in site.auth.items()]
     head += ["Tus-Resumable: 1.0.0", "Content-Type: application/offset+octet-stream", *(m.decode() for m in more)]
@@ -246,7 +246,7 @@ def test_what_came_before_the_line_broke_is_kept(place: Site, clip: Path, monkey
     )
     url = begun(place, len(data))
     with half(place, url, 0, data[:5000], len(data)):
-        assert begins.wait(20)
+        assert begins.wait(PATIENCE_S)
     wait_until(lambda: offset(place, url) == 5000)
     assert patch(place, url, 5000, data[5000:]).status_code == 204
     asset = place.http.get(url).json()["asset"]

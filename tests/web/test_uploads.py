@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE_S, wait_until
 from tests.web.daemon import Daemon
 from tests.web.site import API, COPY, Site, another, problem
 
@@ -73,7 +73,7 @@ def test_a_connection_serves_on_after_a_refused_upload(still: Site) -> None:
 def test_a_client_that_leaves_leaves_nothing(still: Site, announced: bool) -> None:
     before, host = still.stored(), still.url.removeprefix("http://")
     length = b"Content-Length: 900000" if announced else b"Transfer-Encoding: chunked"
-    with socket.create_connection(host.split(":"), timeout=30) as line:
+    with socket.create_connection(host.split(":"), timeout=PATIENCE_S) as line:
         line.sendall(
             b"POST %s HTTP/1.1\r\nHost: %s\r\nX-API-Key: %s\r\nContent-Type: multipart/form-data; boundary=x\r\n%s\r\n\r\n"
             % (SUBMIT.encode(), host.encode(), still.key.encode(), length)
@@ -102,7 +102,7 @@ def test_many_at_once(still: Site, clip: Path) -> None:
 
 def test_uploads_that_stall_hold_up_nobody(still: Site, clip: Path) -> None:
     host = still.url.removeprefix("http://")
-    lines = [socket.create_connection(host.split(":"), timeout=30) for _ in range(40)]
+    lines = [socket.create_connection(host.split(":"), timeout=PATIENCE_S) for _ in range(40)]
     try:
         for line in lines:
             line.sendall(

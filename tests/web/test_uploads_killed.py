@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE_S, wait_until
 from tests.simulators.object_store import ObjectStore
 from tests.web.daemon import Daemon
 from tests.web.site import COPY, another
@@ -71,7 +71,7 @@ class Sender:
 
     def _client(self) -> httpx.Client:
         known = {"Authorization": self.daemon.http.headers["Authorization"]}
-        return httpx.Client(base_url=str(self.daemon.http.base_url), trust_env=False, timeout=60, headers=known)
+        return httpx.Client(base_url=str(self.daemon.http.base_url), trust_env=False, timeout=PATIENCE_S, headers=known)
 
     def _chunks(self) -> None:
         with contextlib.suppress(httpx.TransportError), self._client() as http:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from vtid.accounts.tokens import KEY_PREFIX, SHOWN, AccessTokens, hash_of, new_k
 from vtid.config import Config, Tier
 from vtid.db import Database, Kind, Ledger, Tokens, Users
 from vtid.domain.account import EVERY_SCOPE, USUAL_SCOPES, ApiKey, Principal, Role, Scope, User
-from vtid.errors import Forbidden, InvalidInput, NotFound, Problem, Unauthorized, VtidError
+from vtid.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem, Unauthorized, VtidError
 from vtid.sealing import derived
 
 REMEMBERED_S = 1.0
@@ -27,6 +28,8 @@ EMBEDDED_S = 600
 EMBEDDED_SCOPES = frozenset({Scope.READ, Scope.WRITE})
 DAY_S = 24 * 3600.0
 SHORTEST_PASSWORD = 10
+MOST_KEYS = 100
+"""Of an account, that hold at once."""
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 
 
@@ -61,17 +64,23 @@ class Accounts:
         self.access = AccessTokens(signing, config.auth.access_token_minutes * 60, clock)
         self._clock = clock
         self._known: dict[tuple[str, str], tuple[float, Principal]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[Principal]] = {}
 
     def tier_of(self, user: User) -> Tier:
         """What a user's tier allows."""
         return self.config.tier(user.tier)
 
-    async def is_metered(self, user_id: str) -> bool:
-        """Whether a user pays for jobs. Who has no account (`vtid run` on this machine) does not."""
+    async def tier_by_id(self, user_id: str) -> Tier | None:
+        """What a user's tier allows; None for who has no account (`vtid run` on this machine)."""
         try:
-            return self.tier_of(await self.users.get(user_id)).metered
+            return self.tier_of(await self.users.get(user_id))
         except NotFound:
-            return False
+            return None
+
+    async def is_metered(self, user_id: str) -> bool:
+        """Whether a user pays for jobs."""
+        tier = await self.tier_by_id(user_id)
+        return tier is not None and tier.metered
 
     # --- who is this?
 
@@ -85,22 +94,40 @@ class Accounts:
         """Who shows a session's cookie. Raises as `principal` does."""
         return await self._remembered("session", cookie, self._by_session)
 
-    async def _remembered(self, kind: str, shown: str, ask: Callable[[str], Awaitable[Principal]]) -> Principal:
-        mark, now = (kind, hash_of(shown)), time.monotonic()
+    async def _remembered(
+        self, kind: str, shown: str, ask: Callable[[str], Coroutine[Any, Any, Principal]]
+    ) -> Principal:
+        mark = (kind, hash_of(shown))
         until, known = self._known.get(mark, (0.0, None))
-        if known is not None and until > now:
+        if known is not None and until > time.monotonic():
             return known
-        principal = await ask(shown)
-        if principal.user.suspended:
-            raise Forbidden("This account is suspended.")
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[mark] = (now + REMEMBERED_S, principal)
-        return principal
+        # One question for all who wait for the same answer: of a crowd, each would ask anew every second.
+        asking = self._asking.get(mark)
+        if asking is None:
+            asking = self._asking[mark] = asyncio.create_task(self._ask(mark, shown, ask))
+        return await asyncio.shield(asking)  # one who leaves does not take the answer away from the others
+
+    async def _ask(
+        self, mark: tuple[str, str], shown: str, ask: Callable[[str], Coroutine[Any, Any, Principal]]
+    ) -> Principal:
+        me = asyncio.current_task()
+        try:
+            principal = await ask(shown)
+            if principal.user.suspended:
+                raise Forbidden("This account is suspended.")
+            if self._asking.get(mark) is me:  # else something was changed meanwhile: the answer may be of before
+                if len(self._known) >= MOST_REMEMBERED:
+                    self._known.clear()
+                self._known[mark] = (time.monotonic() + REMEMBERED_S, principal)
+            return principal
+        finally:
+            if self._asking.get(mark) is me:
+                del self._asking[mark]
 
     def forget(self) -> None:
         """Ask the database again about everybody: something was changed."""
         self._known.clear()
+        self._asking.clear()
 
     async def _by_key(self, text: str) -> Principal:
         found = await self.users.by_key(hash_of(text))
@@ -109,7 +136,7 @@ class Accounts:
         key, user = found
         with contextlib.suppress(VtidError):  # a full disk must not shut out who could make room
             await self.users.touch_key(key)
-        return Principal(user, frozenset(key.scopes), "key", key.id)
+        return Principal(user, frozenset(key.scopes), f"key:{key.id}", key.expires_at)
 
     async def _by_token(self, text: str) -> Principal:
         claims = self.access.read(text)
@@ -117,15 +144,32 @@ class Accounts:
             user = await self.users.get(claims.user_id)
         except NotFound as error:
             raise Unauthorized("This token is not valid.") from error
-        if user.generation != claims.gen:
+        if user.generation != claims.gen or not await self._stands(claims.source):
             raise Unauthorized("This token has been revoked.", suggestion="Log in again.")
-        return Principal(user, frozenset(claims.scopes), "token")
+        return Principal(user, frozenset(claims.scopes), claims.source, claims.until or claims.exp)
 
     async def _by_session(self, text: str) -> Principal:
         user = await self._tokens.find(hash_of(text), Kind.SESSION)
         if user is None:
             raise Unauthorized("This login has ended.", suggestion="Log in again.")
-        return Principal(user, EVERY_SCOPE, "session")
+        return Principal(user, EVERY_SCOPE, f"session:{hash_of(text)}")
+
+    async def _stands(self, source: str) -> bool:
+        """Whether the key or the session is still good that something hangs on."""
+        kind, _, name = source.partition(":")
+        if kind == "key":
+            key = await self.users.key(name)
+            return key is not None and key.holds(self._clock())
+        return kind != "session" or await self._tokens.find(name, Kind.SESSION) is not None
+
+    async def still(self, principal: Principal) -> bool:
+        """Whether somebody who came in earlier, and whose connection stays open, would still be let in."""
+        try:
+            user = await self.users.get(principal.user_id)
+        except NotFound:
+            return False
+        same = user.generation == principal.user.generation and not user.suspended
+        return same and await self._stands(principal.source)
 
     # --- logging in
 
@@ -167,9 +211,15 @@ class Accounts:
         await self._tokens.add(hash_of(token), Kind.SESSION, user.id, self._login_s)
         return token
 
-    def embedded(self, principal: Principal) -> str:
-        """A token that works for minutes and for jobs only: what a page in somebody else's frame may hold."""
-        return self.access.sign(principal.user, principal.scopes & EMBEDDED_SCOPES, EMBEDDED_S)
+    def embedded(self, principal: Principal) -> tuple[str, int]:
+        """A token for jobs only, and for how many seconds: what a page in somebody else's frame may hold.
+
+        It ends with what it was made from, and so does every one that is made from it.
+        """
+        left = EMBEDDED_S if principal.until is None else principal.until - self._clock()
+        ttl_s = max(1, min(EMBEDDED_S, int(left)))
+        scopes, source, until = principal.scopes & EMBEDDED_SCOPES, principal.source, principal.until
+        return self.access.sign(principal.user, scopes, ttl_s, source=source, until=until), ttl_s
 
     @property
     def _login_s(self) -> float:
@@ -266,9 +316,15 @@ class Accounts:
     async def make_key(
         self, user_id: str, name: str, scopes: Iterable[Scope] = USUAL_SCOPES, expires_in_days: float | None = None
     ) -> tuple[ApiKey, str]:
-        """A new key, and its text, which nobody can tell again."""
+        """A new key, and its text, which nobody can tell again.
+
+        Raises:
+            Conflict: there are too many that hold.
+        """
         text = new_key()
         now = self._clock()
+        if sum(key.holds(now) for key in await self.users.keys(user_id)) >= MOST_KEYS:
+            raise Conflict(f"This account has {MOST_KEYS} keys.", suggestion="Revoke those that nobody uses.")
         key = ApiKey(
             id=str(uuid.uuid4()),
             user_id=user_id,

@@ -23,9 +23,14 @@ def estimate(pipeline: Pipeline, specs: Mapping[str, StepSpec], seconds: float, 
     return credits_for(seconds, per_second) if gives_video(pipeline, specs) else 0
 
 
+def paid_steps(pipeline: Pipeline, specs: Mapping[str, StepSpec]) -> list[str]:
+    """The steps of a pipeline of which each run costs the operator money, by name."""
+    return sorted({step.uses for step in pipeline.steps if step.uses in specs and specs[step.uses].paid})
+
+
 def longest(infos: Iterable[MediaInfo | None]) -> float:
-    """Seconds of the longest video among files."""
-    return max((i.duration_s for i in infos if i and i.video), default=0.0)
+    """Seconds that the longest video among files counts for."""
+    return max((i.worth_s for i in infos if i and i.video), default=0.0)
 
 
 def gives_video(pipeline: Pipeline, specs: Mapping[str, StepSpec]) -> bool:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -60,6 +61,10 @@ class Claims(Struct, frozen=True):
     gen: int = 0
     """The account's generation: the token ends with it."""
     scopes: tuple[Scope, ...] = tuple(EVERY_SCOPE)
+    source: str = ""
+    """As of a `Principal`: the token ends with the key or the session that it was made from."""
+    until: float | None = None
+    """When the last token that is made from this one runs out, however often that is done."""
 
 
 class AccessTokens:
@@ -76,11 +81,20 @@ class AccessTokens:
         self.ttl_s = round(ttl_s)
         self._clock = clock
 
-    def sign(self, user: User, scopes: frozenset[Scope] = EVERY_SCOPE, ttl_s: int | None = None) -> str:
-        """A token for a user; one for less than everything names its scopes."""
+    def sign(
+        self,
+        user: User,
+        scopes: frozenset[Scope] = EVERY_SCOPE,
+        ttl_s: int | None = None,
+        *,
+        source: str = "",
+        until: float | None = None,
+    ) -> str:
+        """A token for a user; one for less than everything names its scopes, and what it hangs on."""
         now = int(self._clock())
         claims = {"user_id": user.id, "email": user.email, "tier": user.tier, "role": user.role.value}
-        more = {} if scopes == EVERY_SCOPE else {"scopes": sorted(scopes)}
+        more: dict[str, Any] = {} if scopes == EVERY_SCOPE else {"scopes": sorted(scopes)}
+        more |= ({"source": source} if source else {}) | ({} if until is None else {"until": until})
         times = {"iat": now, "exp": now + (ttl_s or self.ttl_s), "gen": user.generation}
         return str(_jwt().encode(claims | times | more, self._secret, algorithm=ALGORITHM))
 

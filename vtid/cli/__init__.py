@@ -17,10 +17,13 @@ from vtid.errors import Cancelled, VtidError
 COMMANDS = {
     "run": "Run a pipeline on files, here and now, without a daemon.",
     "preview": "Say where text is in a video; show a picture without it.",
+    "previews": "Prepare a file for an editor: frame times, proxy, waveform, thumbnails.",
+    "compose": "Make a film of clips, text and sound, as a document says.",
     "serve": "Start the daemon: the API and its workers.",
     "worker": "Start a worker for a daemon on this or another machine.",
     "submit": "Give a file to the daemon.",
     "jobs": "Look at the daemon's jobs; cancel, retry, follow them.",
+    "watch": "Look at hot folders; pause and resume them; say what would happen to a file.",
     "pipelines": "List, show and check pipelines.",
     "plugins": "List and show plugins.",
     "models": "Add, list, remove and check the model files that steps may use.",
@@ -28,7 +31,9 @@ COMMANDS = {
     "keys": "Make, list and revoke API keys.",
     "storage": "Make the bucket ready that files lie in.",
     "check": "Check the configuration, plugins, pipelines, storage and queue.",
+    "encoders": "Try the encoders of this machine, say what works and why others do not.",
     "doctor": "Look at this machine: encoders, detectors, disk, versions.",
+    "simulate": "Simulate a service in the cloud, to try its plugin without an account.",
     "demo": "See it work: draw a clip with subtitles, remove them, compare.",
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vtid.pipelines import Pipelines
     from vtid.plugins import Plugins
 
-AREAS = ("configuration", "plugins", "pipelines", "storage", "database", "queue")
+AREAS = ("configuration", "plugins", "presets", "pipelines", "watches", "storage", "database", "queue")
 ANSWER_S = 10.0
 """A database or queue that has not answered by then does not answer."""
 
@@ -36,7 +36,8 @@ class Finding(Struct, frozen=True):
 
 
 @click.command(
-    "check", help="Check the configuration, plugins, pipelines, storage, database, queue. Exit code 4 on problems."
+    "check",
+    help="Check the configuration, plugins, pipelines, hot folders, storage, database, queue. Exit code 4 on problems.",
 )
 @click.option("--show", is_flag=True, help="Print the configuration that holds, its secrets masked.")
 @json_option
@@ -79,7 +80,14 @@ def _all_findings(config: Config) -> list[Finding]:
     from vtid import pipelines, plugins
 
     loaded = plugins.load(config)
-    found = [*_folders(config), *_plugins(loaded, config), *_pipelines(pipelines.load(config.pipelines.dirs, loaded))]
+    known = pipelines.load(config.pipelines.dirs, loaded)
+    found = [
+        *_folders(config),
+        *_plugins(loaded, config),
+        *_presets(loaded),
+        *_pipelines(known),
+        *_watches(config, known, loaded),
+    ]
     for area, check in (("storage", _storage), ("database", _database), ("queue", _queue)):
         found += _tried(area, check, config)
     return found
@@ -87,8 +95,9 @@ def _all_findings(config: Config) -> list[Finding]:
 
 def _folders(config: Config) -> Iterator[Finding]:
     """Folders that somebody named and that are not there; the defaults may be missing."""
-    usual = {Path.cwd() / folder for folder in ("plugins", "config/pipelines", "config/presets")}
-    for name, section in (("plugins", config.plugins), ("pipelines", config.pipelines), ("presets", config.presets)):
+    usual = {Path.cwd() / folder for folder in ("plugins", "config/pipelines", "config/presets", "config/watch")}
+    parts = ("plugins", "pipelines", "presets", "watches")
+    for name, section in ((part, getattr(config, part)) for part in parts):
         for folder in section.dirs:
             if not folder.is_dir() and folder not in usual:
                 yield Finding("configuration", _file(config), f"{name}.dirs", f"there is no folder {folder}")
@@ -109,6 +118,12 @@ def _plugins(loaded: Plugins, config: Config) -> Iterator[Finding]:
             yield Finding("plugins", _file(config), f"plugins.{record.name}.{problem.field}", problem.message)
 
 
+def _presets(loaded: Plugins) -> Iterator[Finding]:
+    for name, problems in loaded.presets.broken.items():
+        for problem in problems:
+            yield Finding("presets", problem.file or loaded.presets.files[name], problem.field, problem.message)
+
+
 def _pipelines(loaded: Pipelines) -> Iterator[Finding]:
     for record in loaded.records:
         for problem in record.problems:
@@ -116,6 +131,18 @@ def _pipelines(loaded: Pipelines) -> Iterator[Finding]:
         if record.unavailable:
             message = f"cannot run: {record.unavailable}"
             yield Finding("pipelines", str(record.file), record.name, message, problem=False)
+
+
+def _watches(config: Config, known: Pipelines, loaded: Plugins) -> Iterator[Finding]:
+    """Hot folders that are declared wrongly. One that is not there now may be a share that comes later: a note."""
+    from vtid.watch import load
+
+    for declared in load(config.watches.dirs, known, loaded.specs):
+        for problem in declared.problems:
+            yield Finding("watches", str(declared.file), problem.field, problem.message)
+        if declared.watch and declared.watch.enabled and not declared.watch.bucket and not declared.folder.is_dir():
+            message = f"there is no folder {declared.folder} now"
+            yield Finding("watches", str(declared.file), "watch.path", message, problem=False)
 
 
 def _tried(area: str, check: Callable[[Config], None], config: Config) -> Iterator[Finding]:

@@ -215,9 +215,9 @@ def _watched(say: Output, remote: Remote, job_id: str, watch: Any) -> dict[str, 
 
 def _picture(source: Path, result: Path, time_s: float, path: Path) -> None:
     """The same moment of both, side by side."""
-    from vtid.media.still import before_after, still, write_png
+    from vtid.media.still import before_after, still, write_picture
 
-    write_png(path, before_after(still(source, time_s), still(result, time_s)))
+    write_picture(path, before_after(still(source, time_s), still(result, time_s)))
 
 
 def _say_result(say: Output, found: list[Claim], result: Path, picture: Path, took: float) -> None:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct
 
 from vtid import __version__
 from vtid.cli.local import json_option, load_config, output
+from vtid.cli.machine import Fact, State, clock, disk, memory, open_files, processors, shared_memory
 from vtid.cli.output import Output
-from vtid.errors import ConfigError
+from vtid.errors import ConfigError, RetryLater, StepFailed, StorageError
 
 if TYPE_CHECKING:
     from vtid.config import Config
 
-State = Literal["ok", "note", "missing"]
 MARKS: dict[str, str] = {"ok": "✓", "note": "·", "missing": "✗"}
 
 _PROBE = """
@@ -53,19 +50,6 @@ ENCODERS = {
     "libvpx-vp9": "VP9 sources are written as another codec",
 }
 HARDWARE = ("_nvenc", "_qsv", "_amf", "_v4l2m2m")
-LOW_MEMORY = 2 << 30
-LOW_DISK = 2 << 30
-LOW_OPEN_FILES = 1024
-
-
-class Fact(Struct, frozen=True):
-    """One thing about this machine."""
-
-    name: str
-    state: State
-    value: str
-    meaning: str = ""
-    """What follows from it, where it is not as it should be."""
 
 
 @click.command(
@@ -94,7 +78,9 @@ def _facts(ctx: click.Context) -> Iterator[Fact]:
         for found in pool.map(library, LIBRARIES):
             yield from found
     yield from encoder_facts(_encoders)
+    yield from card_facts(config)
     yield from plugin_facts(config)
+    yield from preset_facts(config)
     yield from model_facts(config)
     yield from access_facts(config)
     yield processors()
@@ -161,14 +147,33 @@ def encoder_facts(ask: Callable[[], dict[str, bool]]) -> Iterator[Fact]:
         yield Fact("encoders", "missing", str(error), "no video can be written")
         return
     there = [name for name, built_in in known.items() if built_in]
-    hardware = [name for name in there if name.endswith(HARDWARE)]
-    yield Fact("encoders", "ok", ", ".join(name for name in there if name not in hardware) or "none")
-    if hardware:
-        words = "built in; each works only where its hardware and driver are there"
-        yield Fact("hardware encoders", "note", ", ".join(hardware), words)
+    software = [name for name in there if not name.endswith(HARDWARE)]
+    yield Fact("encoders", "ok", ", ".join(software) or "none")
     for name, meaning in ENCODERS.items():
         if not known.get(name):
             yield Fact(f"encoder {name}", "missing" if name == "libx264" else "note", "–", meaning)
+
+
+def card_facts(config: Config) -> Iterator[Fact]:
+    """The encoders of cards: which work, which rest and why, which do not and why. Each that is there is tried."""
+    from vtid import plugins
+    from vtid.engine.encoders import opened
+
+    if config.encoders.hardware == "off":
+        yield Fact("encoders of cards", "note", "off", "encoders.hardware: all is encoded in software")
+        return
+    try:
+        standings = opened(plugins.load(config), config.encoders).standings(trying=True)
+    except StorageError as error:
+        yield Fact("encoders of cards", "note", error.message, error.suggestion or "all is encoded in software")
+        return
+    if not standings:
+        meaning = "no card shows itself under /dev: all is encoded in software; `vtid encoders` tells of each encoder"
+        yield Fact("encoders of cards", "note", "none", meaning)
+    for one in standings:
+        state: State = "ok" if one.state == "works" else "note"
+        words = f"{one.state} on {one.candidate.device}" + (f", {one.psnr:.1f} dB" if one.psnr else "")
+        yield Fact(f"encoder {one.candidate.encoder.name}", state, words, one.reason)
 
 
 def plugin_facts(config: Config) -> Iterator[Fact]:
@@ -178,6 +183,32 @@ def plugin_facts(config: Config) -> Iterator[Fact]:
     for record in plugins.load(config).records:
         state: State = "ok" if record.status is plugins.Status.ENABLED else "note"
         yield Fact(f"plugin {record.name}", state, record.status.value, record.reason)
+        if record.account and record.status is plugins.Status.ENABLED:
+            yield account_fact(record.name, record.account)
+
+
+def preset_facts(config: Config) -> Iterator[Fact]:
+    """The qualities that films may be asked for in, and what is wrong with a file of one."""
+    from vtid import presets
+
+    found = presets.load(config.presets.dirs)
+    yield Fact("presets", "ok" if found.known else "missing", ", ".join(found.known) or "none")
+    for name, problems in found.broken.items():
+        words = "; ".join(map(str, problems))
+        yield Fact(f"preset {name}", "missing", words, f'compositions of "quality": "{name}" are refused')
+
+
+def account_fact(plugin: str, ask: Callable[[], str]) -> Fact:
+    """How the account at the service behind a plugin stands: whether its key holds, and what is left."""
+    name = f"account of {plugin}"
+    try:
+        return Fact(name, "ok", ask())
+    except StepFailed as error:
+        return Fact(name, "missing", error.message, error.suggestion or "jobs that need it fail")
+    except RetryLater as error:
+        return Fact(name, "note", error.message, "jobs that need it wait until it answers")
+    except Exception as error:  # noqa: BLE001 - a stranger's code must not end the doctor
+        return Fact(name, "note", f"{type(error).__name__}: {error}", "the plugin has a bug: its hook vtid_account")
 
 
 def model_facts(config: Config) -> Iterator[Fact]:
@@ -207,12 +238,27 @@ def access_facts(config: Config) -> Iterator[Fact]:
     else:
         meaning = "passwords and keys cross the network in the clear; docs/accounts.md tells of a proxy with TLS"
         yield Fact("address", "note", f"{server.host}: the network, without https", meaning)
+    yield callback_fact(config)
     given = config.auth.jwt_secret_key
     weak = weakness(given) if given else None
     where = "auth.jwt_secret_key" if given else "of the data folder"
     yield Fact("token secret", "note" if weak else "ok", where, f"it {weak}; fine on this machine only" if weak else "")
     for name, file in (("key of this machine", KEY_FILE), ("secret", "secret.key")):
         yield private_file(name, config.data.path / file)
+
+
+def callback_fact(config: Config) -> Fact:
+    """Whether services in the cloud can say that they are done."""
+    from vtid.app import outside_url
+    from vtid.net import Reach
+
+    url = outside_url(config, Reach(config.net.allow))
+    if url:
+        return Fact("callbacks", "ok", f"services in the cloud call back at {url}")
+    meaning = (
+        "those services are asked how things stand instead; server.public_url turns them on: https://…, or http:// "
+    )
+    return Fact("callbacks", "note", "off", f"{meaning}where net.allow names the host")
 
 
 def private_file(name: str, path: Path) -> Fact:
@@ -226,61 +272,11 @@ def private_file(name: str, path: Path) -> Fact:
     return Fact(name, "ok", str(path))
 
 
-def processors() -> Fact:
-    """Cores of the machine, and those that this process may use."""
-    usable, all_ = len(os.sched_getaffinity(0)), os.cpu_count() or 1
-    quota = _cpu_quota()
-    words = f"{usable} of {all_} cores" + (f", limited to the time of {quota:.1f}" if quota else "")
-    return Fact("processors", "ok", words)
-
-
-def _cpu_quota() -> float | None:
-    """How many cores' time a container is given; None for no limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return int(quota) / int(period) if quota != "max" else None
-
-
-def memory() -> Fact:
-    """Memory of the machine, or of the container where that is less."""
-    import psutil
-
-    now = psutil.virtual_memory()
-    total, free = now.total, now.available
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        total, free = min(total, limit), min(free, max(0, limit - used))
-    except (OSError, ValueError):
-        pass  # no container, or one without a limit
-    words = f"{size(free)} free of {size(total)}"
-    if total < LOW_MEMORY:
-        meaning = "little for video; set [workers] count = 1 and limits.step_memory_mb below it"
-        return Fact("memory", "note", words, meaning)
-    return Fact("memory", "ok", words)
-
-
 def _places(config: Config) -> Iterator[tuple[str, Path]]:
     import tempfile
 
     yield "data folder", Path(config.data.path).absolute()
     yield "temporary folder", Path(tempfile.gettempdir())
-
-
-def disk(name: str, path: Path) -> Fact:
-    """Room at a path, or where it would be made, and whether this user may write there."""
-    from vtid.cli.check import nearest
-
-    folder = nearest(path)
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return Fact(name, "missing", str(path), f"{folder} cannot be written by this user")
-    free = shutil.disk_usage(folder).free
-    words = f"{path}: {size(free)} free"
-    if free < LOW_DISK:
-        return Fact(name, "note", words, "little for video: a job needs about three times the size of its file")
-    return Fact(name, "ok", words)
 
 
 def storage_facts(config: Config) -> Iterator[Fact]:
@@ -305,38 +301,6 @@ def storage_facts(config: Config) -> Iterator[Fact]:
     if not is_tidy(bucket):
         meaning = "the daemon clears half uploads itself; to have the bucket do it too: vtid storage setup"
         yield Fact("lifecycle of temp/", "note", "no rule", meaning)
-
-
-def shared_memory() -> Fact:
-    """Libraries use it between processes; containers often have very little."""
-    path = Path("/dev/shm")  # noqa: S108 - looked at, not written
-    if not path.is_dir():
-        return Fact("shared memory", "note", "–", "there is no /dev/shm; vtid itself needs none")
-    return Fact("shared memory", "ok", f"{path}: {size(shutil.disk_usage(path).free)} free")
-
-
-def open_files() -> Fact:
-    """How many files a process may hold open: each connection and each stream is one."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= LOW_OPEN_FILES:
-        return Fact("open files", "ok", "no limit" if soft == resource.RLIM_INFINITY else str(soft))
-    return Fact("open files", "note", str(soft), f"few for a busy daemon; raise it: ulimit -n {min(4096, hard)}")
-
-
-def clock(now: float, built: float) -> Fact:
-    """A clock behind vtid's own files is wrong: leases, signed links and certificates go by it."""
-    words = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-    if now < built - 24 * 3600:
-        meaning = "it is behind the date of vtid's own files; set it, signed links depend on it"
-        return Fact("clock", "missing", words, meaning)
-    return Fact("clock", "ok", words)
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count >> 20} MB"
 
 
 def _say(out: Output, facts: list[Fact], missing: list[Fact]) -> None:

@@ -1,13 +1,15 @@
-"""Files beside the one that a pipeline takes and the one that it gives: more sources in, more of its outputs out."""
+"""Files beside the one that a pipeline gives: more of its outputs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtid.errors import Conflict, InvalidInput, Problem, did_you_mean
+from vtid.cli.pairs import named
+from vtid.errors import Conflict, InvalidInput, Problem, StorageError, did_you_mean
 
 if TYPE_CHECKING:
     from vtid.domain.artifact import Artifact
@@ -19,20 +21,11 @@ PAGE = "page"
 """The output, and the switch, of steps that can show what they did."""
 
 
-def sources(pairs: Sequence[str]) -> dict[str, Path]:
-    """`NAME=FILE` pairs of files that are there. Raises `InvalidInput`."""
-    found = _named(pairs, "-i")
-    problems = [Problem(name, f"there is no file {path}") for name, path in found.items() if not path.is_file()]
-    if problems:
-        raise InvalidInput(str(problems[0]), problems=problems)
-    return found
-
-
 class Wanted:
     """Outputs that are written beside the result, by their name: `subtitles`, or `clean.subtitles`."""
 
     def __init__(self, pairs: Sequence[str], report: Path | None) -> None:
-        self._goals = _named(pairs, "--also")
+        self._goals = named(pairs, "--also")
         self._report = report
         if report is not None:
             self._goals[PAGE] = report
@@ -77,6 +70,7 @@ class Wanted:
         Raises:
             InvalidInput: two results would become one file, or one of them would take the source's place.
             Conflict: one exists, and `overwrite` was not said.
+            StorageError: nothing can be written there.
         """
         taken = {_real(goal)} if goal else set()
         for path in () if several else self._goals.values():
@@ -89,6 +83,7 @@ class Wanted:
         for path in self._goals.values():
             if path.is_file() and not several and not overwrite:
                 raise Conflict(f"{path} exists already.", suggestion="Choose another name, or say --overwrite.")
+            _require_writable(path)
 
     def write(self, local: LocalRun, job_id: str, source: Path, *, several: bool, overwrite: bool) -> dict[str, Path]:
         """Write them. Returns what was written where; what a job had no reason to make is not there."""
@@ -102,19 +97,26 @@ class Wanted:
         return out
 
 
+def _require_writable(path: Path) -> None:
+    """Try whether a file or folder of this name can be made, where its first folder that is there already lies.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    folder = there.parent if there == path.absolute() and there.is_file() else there
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}", suggestion="Name another place for it."
+        ) from error
+
+
 def _real(path: Path) -> Path:
     """The same for all names of one file."""
     return Path(os.path.realpath(path))
-
-
-def _named(pairs: Iterable[str], option: str) -> dict[str, Path]:
-    out = {}
-    for pair in pairs:
-        name, equals, path = pair.partition("=")
-        if not (name and equals and path):
-            raise InvalidInput(f'"{pair}" is not NAME=FILE', problems=[Problem(option, f'"{pair}" is not NAME=FILE')])
-        out[name] = Path(path)
-    return out
 
 
 def _means(name: str, full: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vtid.accounts import Accounts
     from vtid.domain.account import ApiKey
 
-SCOPES = ("read", "write", "account", "admin")
+SCOPES = ("read", "write", "account", "admin", "internal")
 USER_HELP = "Whose, by address or id; the first admin's where left out."
 FIRST = "local"
 

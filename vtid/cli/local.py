@@ -33,12 +33,6 @@ def load_config(ctx: click.Context, **overrides: Any) -> Config:
     return config.load(Path(path) if path else None, os.environ, overrides=flags)
 
 
-def own_address(config: Config) -> str:
-    """Where the daemon of this configuration answers on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.server.host, config.server.host)  # noqa: S104 - looked for
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
-
-
 def json_option(command: Any) -> Any:
     """`--json` after the command as well as before it."""
 

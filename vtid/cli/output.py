@@ -39,7 +39,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line for people; with --json it goes to standard error."""
-        (self.err if self.as_json else self.out).print(text, markup=False)
+        (self.err if self.as_json else self.out).print(_visible(text), markup=False)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table for people."""
@@ -75,4 +75,9 @@ class Output:
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(_visible(text))
+
+
+def _visible(text: str) -> str:
+    """Text that came from outside, such as the name of a file, with what would command the terminal written out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -154,7 +154,13 @@ def shown(value: Any) -> str:
 
 def ports(given: Sequence[Port]) -> str:
     """Inputs or outputs on a line."""
-    return ", ".join(f"{p.name}: {p.kind}{'' if p.required else ' (optional)'}" for p in given) or "nothing"
+    notes = {
+        (True, False): "",
+        (False, False): " (optional)",
+        (True, True): " (any number)",
+        (False, True): " (any, or none)",
+    }
+    return ", ".join(f"{p.name}: {p.kind}{notes[p.required, p.many]}" for p in given) or "nothing"
 
 
 def _load(ctx: click.Context) -> Plugins:

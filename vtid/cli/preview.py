@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vtid.cli.extras import sources
 from vtid.cli.local import json_option, load_config, output
 from vtid.cli.output import Output
-from vtid.cli.run import parse_params, stop_once, watched
+from vtid.cli.pairs import input_option, param_option, parse_inputs, parse_params
+from vtid.cli.run import stop_once, watched
 from vtid.errors import Conflict, InvalidInput, Problem, StepFailed
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ PIPELINE = "preview-text"
 @click.option(
     "-o", "--output", "target", type=click.Path(path_type=Path), help="Where the picture goes (PNG). Needs --at."
 )
-@click.option(
-    "-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter, as for `vtid run`. Repeatable."
-)
-@click.option("-i", "--input", "beside", multiple=True, metavar="NAME=FILE", help="Another file: mask=logo.png.")
+@param_option
+@input_option
 @click.option("--overwrite", is_flag=True, help="Replace a picture that exists.")
 @json_option
 @click.pass_context
@@ -50,7 +48,7 @@ def command(
 
     out = output(ctx)
     params = parse_params(pairs) | ({"at_s": at} if at is not None else {})
-    more = sources(beside)
+    more = parse_inputs(beside)
     _require(video, at, target)
     config = load_config(ctx)
     stop_once()

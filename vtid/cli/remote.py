@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from vtid.cli.local import load_config, own_address
+from vtid.cli.local import load_config
 from vtid.client import ENDED, Client, Event, Job
-from vtid.client.talk import Following, Silence
+from vtid.client.talk import Asked, Following, Silence, decoded
 from vtid.errors import Conflict, NotFound
 
 __all__ = ["ENDED", "Event", "Job", "Remote", "connect", "url_option"]
@@ -38,7 +38,7 @@ def url_option(command: Any) -> Any:
 def connect(ctx: click.Context) -> Remote:
     """The daemon that this command is meant for; closed when the command ends."""
     config = load_config(ctx)
-    url = ctx.find_root().obj.get("url") or os.environ.get("VTID_URL") or own_address(config)
+    url = ctx.find_root().obj.get("url") or os.environ.get("VTID_URL") or config.server.own_url()
     return ctx.with_resource(Remote(url, data=Path(config.data.path)))
 
 
@@ -47,6 +47,14 @@ class Remote(Client):
 
     def __enter__(self) -> Remote:
         return self
+
+    def get(self, path: str, **query: str | None) -> Any:
+        """What is at a path of the API. Raises as every call does."""
+        return decoded(self._ask(Asked("GET", path, params={k: v for k, v in query.items() if v is not None})))
+
+    def post(self, path: str) -> Any:
+        """What a path of the API answers that is asked to act, and where it does no harm to ask twice."""
+        return decoded(self._ask(Asked("POST", path)))
 
     def resolve(self, prefix: str) -> str:
         """The id of the one job that begins so.

@@ -10,13 +10,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from msgspec import Struct
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vtid.cli.extras import Wanted, sources
+from vtid.cli.extras import Wanted
 from vtid.cli.local import json_option, load_config, output
 from vtid.cli.output import Output
+from vtid.cli.pairs import input_option, param_option, parse_inputs, parse_params
 from vtid.errors import Conflict, InvalidInput, Problem, VtidError
 
 if TYPE_CHECKING:
@@ -24,41 +24,6 @@ if TYPE_CHECKING:
     from vtid.local import LocalRun
 
 MEDIA = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mpg", ".mpeg", ".wmv", ".flv"}
-
-
-def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
-    """`name=value` pairs; a value is JSON where it parses as such, text where not. `name=@file.json` reads a file."""
-    params: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise InvalidInput(f'"{pair}" is not NAME=VALUE', problems=[Problem("-p", f'"{pair}" is not NAME=VALUE')])
-        if text.startswith("@"):
-            path = Path(text[1:])
-            if not path.is_file():
-                raise InvalidInput(
-                    f"{name}: there is no file {path}", problems=[Problem(name, f"there is no file {path}")]
-                )
-            text = _text_of(name, path)
-        try:
-            params[name] = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
-            if text.lstrip().startswith(("[", "{", '"')):  # meant as JSON
-                raise InvalidInput(
-                    f"{name} is not valid JSON: {error}", problems=[Problem(name, str(error))]
-                ) from error
-            params[name] = text
-    return params
-
-
-def _text_of(name: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        words = f"{path} is no text file; give JSON"
-    except OSError as error:
-        words = f"{path} cannot be read: {error.strerror}"
-    raise InvalidInput(f"{name}: {words}", problems=[Problem(name, words)])
 
 
 def plan(inputs: Sequence[Path], target: Path | None) -> list[tuple[Path, Path | None]]:
@@ -143,17 +108,8 @@ def _hidden(path: Path) -> bool:
     type=click.Path(path_type=Path),
     help="A file, or a folder for several inputs. Default: beside each input.",
 )
-@click.option(
-    "-p",
-    "--param",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the pipeline; JSON, text, or @file.json. Repeatable.",
-)
-@click.option(
-    "-i", "--input", "beside", multiple=True, metavar="NAME=FILE", help="Another file that it takes: mask=logo.png."
-)
+@param_option
+@input_option
 @click.option(
     "--also",
     multiple=True,
@@ -186,7 +142,7 @@ def command(
 
     out = output(ctx)
     params = parse_params(pairs)
-    more, wanted = sources(beside), Wanted(also, report)
+    more, wanted = parse_inputs(beside), Wanted(also, report)
     work = plan(inputs, target)
     config = load_config(ctx)
     stop_once()
@@ -285,6 +241,8 @@ class _Task(Struct):
 
 def watched(local: LocalRun, out: Output, job_id: str, name: str) -> Job:
     """Run a job under a progress bar; where nobody watches, without one."""
+    if out.as_json or not out.err.is_terminal:
+        return local.finish(job_id)
     columns = (
         TextColumn("{task.fields[name]}"),
         BarColumn(),
@@ -292,7 +250,7 @@ def watched(local: LocalRun, out: Output, job_id: str, name: str) -> Job:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=out.err, transient=True, disable=out.as_json or not out.err.is_terminal) as bar:
+    with Progress(*columns, console=out.err, transient=True) as bar:
         task = bar.add_task("", total=100, name=name)
         return local.finish(job_id, lambda job: bar.update(task, completed=job.progress, description=job.message))
 

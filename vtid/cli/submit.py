@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vtid.cli.local import json_option, output
 from vtid.cli.output import Output
+from vtid.cli.pairs import input_option, param_option, parse_inputs, parse_params
 from vtid.cli.remote import connect, url_option
 from vtid.client.talk import result_path, result_url
 from vtid.errors import Conflict, InvalidInput, Problem, StepFailed
@@ -20,14 +23,8 @@ if TYPE_CHECKING:
 @click.command("submit", help="Make a job of SOURCE, a file or a URL, with PIPELINE.")
 @click.argument("pipeline")
 @click.argument("source", metavar="SOURCE")
-@click.option(
-    "-p",
-    "--param",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the pipeline; JSON, text, or @file.json. Repeatable.",
-)
+@param_option
+@input_option
 @click.option("--name", "display_name", help="What to call the job.")
 @click.option("--callback", "callback_url", metavar="URL", help="Have this URL told, signed, when the job has ended.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end; exit code 1 unless it completes.")
@@ -47,6 +44,7 @@ def command(
     pipeline: str,
     source: str,
     pairs: tuple[str, ...],
+    beside: tuple[str, ...],
     display_name: str | None,
     callback_url: str | None,
     wait: bool,
@@ -54,12 +52,14 @@ def command(
     overwrite: bool,
 ) -> None:
     """Upload, and where it is wanted wait and fetch; the job's id is the first thing that is said."""
-    from vtid.cli.run import parse_params
     from vtid.cli.watching import ending, watch
 
     out = output(ctx)
-    params = parse_params(pairs)
+    params, more = parse_params(pairs), parse_inputs(beside)
     file = None if source.startswith(("http://", "https://")) else Path(source)
+    if file is None and more:
+        words = "files can go beside a file, not beside a URL"
+        raise InvalidInput(words, problems=[Problem("-i", words)])
     _require(file, target)
     if target and not target.is_dir():
         require_free(target, overwrite=overwrite)
@@ -67,7 +67,9 @@ def command(
     if file is None:
         job = remote.submit(pipeline, params, url=source, display_name=display_name, callback_url=callback_url)
     else:
-        job = upload(out, remote, pipeline, file, params, display_name=display_name, callback_url=callback_url)
+        job = upload(
+            out, remote, pipeline, file, params, beside=more, display_name=display_name, callback_url=callback_url
+        )
     if not out.as_json:
         out.say(job["job_id"])
     if not wait and target is None:
@@ -92,18 +94,20 @@ def upload(
     file: Path,
     params: dict[str, Any],
     *,
+    beside: Mapping[str, Path] = MappingProxyType({}),
     display_name: str | None = None,
     callback_url: str | None = None,
 ) -> dict[str, Any]:
-    """Submit a file, showing how much of it has gone out."""
+    """Submit a file and those beside it, showing how much of them has gone out."""
     from vtid.cli.watching import transfer
 
-    size = file.stat().st_size
+    size = sum(one.stat().st_size for one in (file, *beside.values()))
     with transfer(out, f"uploading {file.name}", size) as show:
         return remote.submit(
             pipeline,
             params,
             file=file,
+            beside=beside,
             display_name=display_name,
             callback_url=callback_url,
             sent=lambda count: show(count, size),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vtid.cli.local import find_user, json_option, load_config, output, own_address, with_accounts
+from vtid.cli.local import find_user, json_option, load_config, output, with_accounts
 from vtid.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _password(ctx: click.Context, *, stdin: bool, ask: bool) -> str | None:
 
 def _link(ctx: click.Context, token: str) -> str:
     config = load_config(ctx)
-    return f"{(config.server.public_url or own_address(config)).rstrip('/')}/login?token={token}"
+    return f"{(config.server.public_url or config.server.own_url()).rstrip('/')}/login?token={token}"
 
 
 def _say_link(ctx: click.Context, link: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from vtid import errors
 from vtid.client import talk
-from vtid.client.sync import Counted, may_arrive
+from vtid.client.sync import may_arrive, opened
 from vtid.client.talk import Asked, Event, Following, Job
 from vtid.errors import Conflict, Unavailable
 
@@ -47,17 +47,24 @@ class AsyncClient:
         file: str | os.PathLike[str] | None = None,
         url: str | None = None,
         asset_id: str | None = None,
+        beside: Mapping[str, str | os.PathLike[str]] = MappingProxyType({}),
         display_name: str | None = None,
         callback_url: str | None = None,
         idempotency_key: str | None = None,
         sent: Callable[[int], None] | None = None,
     ) -> Job:
         """Make a job, as `Client.submit` does."""
-        more = {"display_name": display_name, "callback_url": callback_url}
-        key = idempotency_key or str(uuid.uuid4())
-        path = None if file is None else Path(file)
         asked = talk.submission(
-            pipeline, params or {}, file=path, url=url, asset_id=asset_id, key=key, more=more, sent=sent
+            pipeline,
+            params or {},
+            file=file,
+            url=url,
+            asset_id=asset_id,
+            beside=beside,
+            display_name=display_name,
+            callback_url=callback_url,
+            idempotency_key=idempotency_key,
+            sent=sent,
         )
         return talk.decoded(await self._ask(asked))  # type: ignore[no-any-return]
 
@@ -180,20 +187,23 @@ class AsyncClient:
 
     async def _send(self, asked: Asked) -> httpx.Response:
         more: dict[str, Any] = {"headers": asked.headers, "params": asked.params}
-        if asked.file is None:
+        if not asked.files:
             return await self._http.request(asked.method, asked.path, json=asked.json, **more)
-        with asked.file.open("rb") as handle:
-            upload: Any = Counted(handle, asked.sent)
-            files = {"file": (asked.file.name, upload)}
+        with opened(asked) as files:
             return await self._http.request(asked.method, asked.path, data=asked.data, files=files, **more)
 
     @contextlib.asynccontextmanager
     async def _stream(self, url: str, **more: Any) -> AsyncIterator[httpx.Response]:
         try:
-            async with self._http.stream("GET", url, **more) as answer:
-                if answer.is_error:
+            for attempt in range(self._retries + 1):
+                async with self._http.stream("GET", url, **more) as answer:
+                    if not answer.is_error:
+                        yield answer
+                        return
                     await answer.aread()
-                    raise talk.problem_of(answer)
-                yield answer
+                    pause = talk.wait_for(answer, attempt)
+                    if pause is None or attempt == self._retries:
+                        raise talk.problem_of(answer)
+                await asyncio.sleep(pause)
         except httpx.TransportError as error:
             raise talk.away(self.url, error) from error

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import httpx
@@ -54,6 +54,7 @@ class Client:
         file: str | os.PathLike[str] | None = None,
         url: str | None = None,
         asset_id: str | None = None,
+        beside: Mapping[str, str | os.PathLike[str]] = MappingProxyType({}),
         display_name: str | None = None,
         callback_url: str | None = None,
         idempotency_key: str | None = None,
@@ -67,21 +68,28 @@ class Client:
             file: read as it is sent, never held in memory.
             url: http(s), that the daemon can reach.
             asset_id: of a file that came in before.
+            beside: more files that are uploaded, by what the pipeline calls them: `{"audio": "voice.wav"}`.
             display_name: of the job.
             callback_url: told when the job has ended.
             idempotency_key: a repeat with the same key gives the first job; one of its own where None.
-            sent: told how many bytes have gone out so far.
+            sent: told how many bytes of all files have gone out so far.
 
         Raises:
             InvalidInput: with every complaint (`UnsupportedMedia`, `MediaError`, `TooLarge` among them).
             NotFound: there is no such pipeline.
             Unavailable: no daemon answers, or it cannot work now.
         """
-        more = {"display_name": display_name, "callback_url": callback_url}
-        key = idempotency_key or str(uuid.uuid4())
-        path = None if file is None else Path(file)
         asked = talk.submission(
-            pipeline, params or {}, file=path, url=url, asset_id=asset_id, key=key, more=more, sent=sent
+            pipeline,
+            params or {},
+            file=file,
+            url=url,
+            asset_id=asset_id,
+            beside=beside,
+            display_name=display_name,
+            callback_url=callback_url,
+            idempotency_key=idempotency_key,
+            sent=sent,
         )
         return talk.decoded(self._ask(asked))  # type: ignore[no-any-return]
 
@@ -216,31 +224,54 @@ class Client:
 
     def _send(self, asked: Asked) -> httpx.Response:
         more: dict[str, Any] = {"headers": asked.headers, "params": asked.params}
-        if asked.file is None:
+        if not asked.files:
             return self._http.request(asked.method, asked.path, json=asked.json, **more)
-        with asked.file.open("rb") as handle:
-            upload: Any = Counted(handle, asked.sent)
-            files = {"file": (asked.file.name, upload)}
+        with opened(asked) as files:
             return self._http.request(asked.method, asked.path, data=asked.data, files=files, **more)
 
     @contextlib.contextmanager
     def _stream(self, url: str, **more: Any) -> Iterator[httpx.Response]:
         try:
-            with self._http.stream("GET", url, **more) as answer:
-                if answer.is_error:
+            for attempt in range(self._retries + 1):
+                with self._http.stream("GET", url, **more) as answer:
+                    if not answer.is_error:
+                        yield answer
+                        return
                     answer.read()
-                    raise talk.problem_of(answer)
-                yield answer
+                    pause = talk.wait_for(answer, attempt)
+                    if pause is None or attempt == self._retries:
+                        raise talk.problem_of(answer)
+                time.sleep(pause)
         except httpx.TransportError as error:
             raise talk.away(self.url, error) from error
+
+
+@contextlib.contextmanager
+def opened(asked: Asked) -> Iterator[dict[str, Any]]:
+    """The files of a request as httpx takes them; how much of all has gone out is told."""
+    gone: dict[str, int] = {}
+
+    def counting(field: str) -> Callable[[int], None]:
+        def count(size: int) -> None:
+            gone[field] = size
+            if asked.sent:
+                asked.sent(sum(gone.values()))
+
+        return count
+
+    with contextlib.ExitStack() as stack:
+        yield {
+            field: (path.name, Counted(stack.enter_context(path.open("rb")), counting(field)))
+            for field, path in asked.files.items()
+        }
 
 
 class Counted:
     """A file that tells how much of it was read; httpx sends it piece by piece."""
 
-    def __init__(self, handle: IO[bytes], sent: Callable[[int], None] | None) -> None:
+    def __init__(self, handle: IO[bytes], sent: Callable[[int], None]) -> None:
         self._handle = handle
-        self._sent = sent or (lambda _count: None)
+        self._sent = sent
         self.fileno = handle.fileno  # its size goes into the request's length
 
     def read(self, size: int = -1) -> bytes:

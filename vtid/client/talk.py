@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ MOST_BREAKS = 30
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 LONGEST_WAIT_S = 60.0
 """The longest `Retry-After` that is waited for."""
+FIELDS = ("mask", "audio")
+"""Files that have a form field of their own; all others are `file_NAME`."""
 ENDED = ("completed", "failed", "cancelled")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOCAL_KEY = "local.key"
@@ -68,7 +71,8 @@ class Asked(Struct):
     params: dict[str, Any] = {}
     json: Any = None
     data: dict[str, str] = {}
-    file: Path | None = None
+    files: dict[str, Path] = {}
+    """Form field to the file that it is; the request is a form then."""
     sent: Follower | None = None
     again: bool = True
     """Whether it does no harm when it arrives twice."""
@@ -134,25 +138,33 @@ def submission(
     pipeline: str,
     params: Mapping[str, Any],
     *,
-    file: Path | None,
+    file: str | os.PathLike[str] | None,
     url: str | None,
     asset_id: str | None,
-    key: str,
-    more: Mapping[str, str | None],
+    beside: Mapping[str, str | os.PathLike[str]],
+    display_name: str | None,
+    callback_url: str | None,
+    idempotency_key: str | None,
     sent: Follower | None,
 ) -> Asked:
     """A submit, of exactly one of a file, a URL and an asset.
 
     Raises:
-        InvalidInput: of none, or of several.
+        InvalidInput: of none, or of several; of files beside one that is not uploaded.
     """
     if sum(source is not None for source in (file, url, asset_id)) != 1:
         raise InvalidInput("Give exactly one of file, url and asset_id.")
+    more = {"display_name": display_name, "callback_url": callback_url}
     extra = {name: value for name, value in more.items() if value}
-    headers = {"Idempotency-Key": key}
-    if file is not None:
-        fields = {"pipeline": pipeline, "params": msgspec.json.encode(dict(params)).decode()} | extra
-        return Asked("POST", f"{API}/submit", headers, data=fields, file=file, sent=sent)
+    headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+    if beside and url is not None:
+        raise InvalidInput("Files can go beside a file or an asset, not beside a URL.")
+    if file is not None or beside:
+        others = {name if name in FIELDS else f"file_{name}": Path(path) for name, path in beside.items()}
+        files = ({"file": Path(file)} if file is not None else {}) | others
+        known = {"asset_id": asset_id} if asset_id is not None else {}
+        fields = {"pipeline": pipeline, "params": msgspec.json.encode(dict(params)).decode()} | known | extra
+        return Asked("POST", f"{API}/submit", headers, data=fields, files=files, sent=sent)
     source = {"video_url": url} if url is not None else {"asset_id": asset_id}
     body = {"pipeline": pipeline, "params": dict(params)} | source | extra
     return Asked("POST", f"{API}/submit", headers, json=body)

@@ -8,9 +8,11 @@ C library and by child processes, so that nothing is to be read here.
 A relative path is relative to the file that says it; from the environment or by default, to the working directory.
 """
 
+from vtid.config.describing import Setting, describe
 from vtid.config.loading import ENVIRONMENT_NAMES, LOOPBACK, PLUGIN_NAMES, load, weakness
 from vtid.config.masking import MASK, masked
-from vtid.config.sections import OWNER_TIER, SECTIONS, USUAL_TIERS, Config, RateLimits, Setting, Tier, describe
+from vtid.config.sections import SECTIONS, Config, RateLimits
+from vtid.config.tiers import OWNER_TIER, USUAL_TIERS, Tier
 
 __all__ = [
     "ENVIRONMENT_NAMES",

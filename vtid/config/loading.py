@@ -12,8 +12,10 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from vtid.config.describing import describe
 from vtid.config.masking import is_secret
-from vtid.config.sections import SECTIONS, USUAL_TIERS, Config, Storage, Tier, describe
+from vtid.config.sections import SECTIONS, Config, Storage
+from vtid.config.tiers import USUAL_TIERS, Tier
 from vtid.errors import ConfigError, Problem, did_you_mean
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -45,6 +47,7 @@ ENVIRONMENT_NAMES: dict[str, tuple[str, str, Callable[[str], str | None]]] = {
 PLUGIN_NAMES = {
     "SYNC_API_KEY": ("lipsync_syncso", "api_key"),
     "SYNC_API_URL": ("lipsync_syncso", "api_url"),
+    "SYNC_WEBHOOK_SECRET": ("lipsync_syncso", "webhook_secret"),
     "GHOSTCUT_API_KEY": ("inpaint_ghostcut", "api_key"),
     "GHOSTCUT_APP_SECRET": ("inpaint_ghostcut", "app_secret"),
     "GHOSTCUT_UID": ("inpaint_ghostcut", "uid"),
@@ -198,6 +201,8 @@ class _Loader:
             except msgspec.ValidationError as error:
                 shown = "" if is_secret(key) or "://" in str(given.value) else f" (here: {given.value!r})"
                 self.problem(f"{section}.{key}", f"{error}{shown}", given.origin)
+        server = sections["server"]
+        server["cors_origins"] = tuple(map(as_browsers_say, server.get("cors_origins", ())))
         sections["plugins"]["tables"] = self.tables
         sections["tiers"]["tables"] = self.tiers
         built: dict[str, Any] = {name: SECTIONS[name](**values) for name, values in sections.items()}
@@ -221,6 +226,14 @@ def _converted(given: _Given, type_: Any) -> Any:
     if value == "" and type(None) in get_args(plain):
         value = None  # TOML has no null: an empty text stands for it
     return msgspec.convert(value, type_, strict=not given.text, dec_hook=lambda _, v: _path(v, given.base))
+
+
+_USUAL_PORT = re.compile(r"^(http://.*):80$|^(https://.*):443$")
+
+
+def as_browsers_say(origin: str) -> str:
+    """An origin in the form in which browsers send it: in lower case, with neither a path nor the usual port."""
+    return _USUAL_PORT.sub(r"\1\2", origin.strip().lower().removesuffix("/"))
 
 
 def _path(value: Any, base: Path) -> Path:
@@ -261,6 +274,9 @@ def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
         hint = did_you_mean(config.auth.registration_tier, config.tiers.tables)
         known = f"; there are: {', '.join(config.tiers.tables)}"
         yield "auth.registration_tier", f"there is no tier {config.auth.registration_tier}{hint or known}"
+    for origin in config.server.cors_origins:
+        if words := _no_origin(origin):
+            yield "server.cors_origins", f"{words} (here: {origin!r})"
     if config.server.public_url and not re.match(r"https?://[^/]", config.server.public_url):
         yield "server.public_url", "must begin with http:// or https:// and name a host"
     if config.database.url and not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?:", config.database.url):
@@ -270,6 +286,20 @@ def _broken_rules(config: Config) -> Iterator[tuple[str, str]]:
     yield from _broken_storage(config.storage)
     for entry in filter(_no_address, config.net.allow):
         yield "net.allow", f'"{entry}" is no host name, address or network'
+
+
+_ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+
+
+def _no_origin(entry: str) -> str | None:
+    """Why no browser would ever send this as an origin, or None: it would let in nobody, or everybody."""
+    if _ORIGIN.fullmatch(entry):
+        return None
+    if "*" in entry:
+        return "must name each site; * would let in the pages of them all"
+    if entry[:1] in ("[", '"', "'"):
+        return "is a list without brackets and quotes where it comes as text: https://a.org, https://b.org"
+    return "must be https:// or http://, a host, a port where it is not the usual one, and nothing after it"
 
 
 def _no_address(entry: str) -> bool:

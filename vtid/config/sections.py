@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-
-class _Section(Struct, frozen=True, kw_only=True):
-    """A table of vtid.toml. The description of a field is its documentation everywhere."""
-
-
-class Server(_Section, frozen=True, kw_only=True):
-    """The HTTP server."""
-
-    host: Annotated[
-        str, Meta(description="Address to listen on; 0.0.0.0 lets the network in, which docs/accounts.md is about.")
-    ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8750
-    public_url: Annotated[
-        str | None,
-        Meta(description='How browsers reach vtid from outside (https://…), for links; "" for host and port.'),
-    ] = None
-    cors_origins: Annotated[
-        tuple[str, ...], Meta(description="Origins of other sites whose pages may call the API (https://example.org).")
-    ] = ()
-    trusted_proxies: Annotated[
-        tuple[str, ...],
-        Meta(description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."),
-    ] = ()
-    max_upload_mb: Annotated[int, Meta(ge=1, description="Largest upload, in megabytes.")] = 2048
-    drain_seconds: Annotated[
-        float, Meta(ge=0, description="How long a stopping daemon lets requests and steps finish before it ends them.")
-    ] = 30.0
+from vtid.config.making import Compositions, Encoders
+from vtid.config.section import Section
+from vtid.config.server import Server
+from vtid.config.tiers import USUAL_TIERS, Tier
 
 
-class Data(_Section, frozen=True, kw_only=True):
+class Data(Section, frozen=True, kw_only=True):
     """Where vtid keeps what it must not lose."""
 
     path: Annotated[Path, Meta(description="Folder of the database, the queue, the files and the scratch space.")] = (
@@ -47,7 +23,7 @@ class Data(_Section, frozen=True, kw_only=True):
     )
 
 
-class Database(_Section, frozen=True, kw_only=True):
+class Database(Section, frozen=True, kw_only=True):
     """Jobs and their events."""
 
     url: Annotated[
@@ -55,13 +31,13 @@ class Database(_Section, frozen=True, kw_only=True):
     ] = ""
 
 
-class Queue(_Section, frozen=True, kw_only=True):
+class Queue(Section, frozen=True, kw_only=True):
     """The doorbell between daemon and workers."""
 
     url: Annotated[str, Meta(description='redis://…; "" keeps an SQLite file queue.db in the data folder.')] = ""
 
 
-class Storage(_Section, frozen=True, kw_only=True):
+class Storage(Section, frozen=True, kw_only=True):
     """Where the bytes of assets and results lie."""
 
     kind: Annotated[
@@ -100,25 +76,26 @@ class Storage(_Section, frozen=True, kw_only=True):
         return (self.endpoint or f"https://s3.{self.region}.amazonaws.com").rstrip("/")
 
 
-class Uploads(_Section, frozen=True, kw_only=True):
+class Uploads(Section, frozen=True, kw_only=True):
     """Files that come in by themselves, in parts."""
 
     expire_hours: Annotated[
         float, Meta(gt=0, description="An upload that is not finished this long after it was begun is dropped.")
     ] = 24.0
-    quota_mb: Annotated[
-        int, Meta(ge=0, description="What one user may have stored, uploads and results, in megabytes; 0: no limit.")
-    ] = 0
     max_open: Annotated[int, Meta(ge=1, description="Unfinished uploads that one user may have at a time.")] = 100
 
 
-class Workers(_Section, frozen=True, kw_only=True):
+class Workers(Section, frozen=True, kw_only=True):
     """Who runs the jobs."""
 
     count: Annotated[int, Meta(ge=1, le=256, description="Jobs at once on this machine.")] = 2
     threads_per_step: Annotated[
         int, Meta(ge=0, description="Threads that a step may keep busy; 0 shares the cores out among the jobs.")
     ] = 0
+    downloads: Annotated[
+        int,
+        Meta(ge=1, description="Jobs beside those that bring files from URLs; half of them may be one user's."),
+    ] = 4
     labels: Annotated[
         tuple[str, ...],
         Meta(description='What this machine can do ("gpu"); a step with labels runs only where all are.'),
@@ -137,7 +114,7 @@ class Workers(_Section, frozen=True, kw_only=True):
         return self.threads_per_step or max(1, len(os.sched_getaffinity(0)) // self.count)
 
 
-class Auth(_Section, frozen=True, kw_only=True):
+class Auth(Section, frozen=True, kw_only=True):
     """Logging in."""
 
     registration: Annotated[bool, Meta(description="Whether strangers may make accounts for themselves.")] = False
@@ -153,7 +130,7 @@ class Auth(_Section, frozen=True, kw_only=True):
     jwt_algorithm: Annotated[Literal["HS256"], Meta(description="How they are signed.")] = "HS256"
 
 
-class Credits(_Section, frozen=True, kw_only=True):
+class Credits(Section, frozen=True, kw_only=True):
     """What jobs cost."""
 
     per_second: Annotated[float, Meta(ge=0, description="Credits for a second of output video; 0 charges nothing.")] = (
@@ -161,7 +138,7 @@ class Credits(_Section, frozen=True, kw_only=True):
     )
 
 
-class RateLimits(_Section, frozen=True, kw_only=True):
+class RateLimits(Section, frozen=True, kw_only=True):
     """Requests of one address or user: so many a minute, of which so many may come at once. Tiers have their own."""
 
     public_per_minute: Annotated[int, Meta(ge=1, description="Of an address that is not logged in.")] = 60
@@ -174,40 +151,19 @@ class RateLimits(_Section, frozen=True, kw_only=True):
     internal_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 100
     websocket_per_minute: Annotated[int, Meta(ge=1, description="Openings of WebSockets.")] = 10
     websocket_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 2
+    transfer_per_minute: Annotated[
+        int, Meta(ge=1, description="Parts of uploads; they do not count as a tier's requests.")
+    ] = 600
+    transfer_burst: Annotated[int, Meta(ge=1, description="Of these, at once.")] = 100
 
 
-class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an account of a tier may do."""
-
-    credits: Annotated[int, Meta(ge=0)] = 0
-    """Given to a new account."""
-    requests_per_minute: Annotated[int, Meta(ge=0)] = 60
-    """0 for any number."""
-    concurrent_jobs: Annotated[int, Meta(ge=0)] = 1
-    """Jobs at work at once, 0 for any number; more of them wait their turn."""
-    segments: Annotated[int, Meta(ge=0)] = 0
-    """Segments of a pro job; 0 allows none."""
-    metered: bool = True
-    """Whether jobs cost credits."""
-
-
-OWNER_TIER = "owner"
-"""Of the first admin."""
-USUAL_TIERS: dict[str, Tier] = {
-    "free": Tier(credits=100, requests_per_minute=10, concurrent_jobs=1, segments=0),
-    "pro": Tier(credits=1000, requests_per_minute=60, concurrent_jobs=3, segments=5),
-    "enterprise": Tier(credits=5000, requests_per_minute=300, concurrent_jobs=10, segments=10),
-    OWNER_TIER: Tier(requests_per_minute=0, concurrent_jobs=0, segments=100, metered=False),
-}
-
-
-class Tiers(_Section, frozen=True, kw_only=True):
+class Tiers(Section, frozen=True, kw_only=True):
     """What accounts may do, by the name of their tier; each stands in a table [tiers.NAME]."""
 
     tables: dict[str, Tier] = field(default_factory=lambda: dict(USUAL_TIERS))
 
 
-class Limits(_Section, frozen=True, kw_only=True):
+class Limits(Section, frozen=True, kw_only=True):
     """What a step may use before it is stopped."""
 
     step_timeout_seconds: Annotated[
@@ -224,7 +180,7 @@ class Limits(_Section, frozen=True, kw_only=True):
     ] = 2.0
 
 
-class Net(_Section, frozen=True, kw_only=True):
+class Net(Section, frozen=True, kw_only=True):
     """What vtid fetches from elsewhere and posts to elsewhere."""
 
     allow: Annotated[
@@ -240,12 +196,16 @@ class Net(_Section, frozen=True, kw_only=True):
     silence_seconds: Annotated[
         float, Meta(gt=0, description="How long the other side may be silent before the line counts as broken.")
     ] = 30.0
+    download_least_kb: Annotated[
+        float,
+        Meta(ge=0, description="A download that brings less than so many KB a second for half a minute is broken off."),
+    ] = 64.0
     download_tries: Annotated[
-        int, Meta(ge=1, description="Attempts in a row that may bring nothing before the job fails.")
+        int, Meta(ge=1, description="Attempts in a row that may bring nothing, or too little, before the job fails.")
     ] = 8
 
 
-class Webhooks(_Section, frozen=True, kw_only=True):
+class Webhooks(Section, frozen=True, kw_only=True):
     """Telling others that jobs have ended."""
 
     timeout_seconds: Annotated[float, Meta(gt=0, le=60, description="How long a receiver may take to answer.")] = 15.0
@@ -256,7 +216,7 @@ class Webhooks(_Section, frozen=True, kw_only=True):
     keep_days: Annotated[float, Meta(gt=0, description="How long the log of deliveries is kept.")] = 30.0
 
 
-class Retry(_Section, frozen=True, kw_only=True):
+class Retry(Section, frozen=True, kw_only=True):
     """How long to wait before a failed step is tried again: base, then doubling."""
 
     base_seconds: Annotated[
@@ -266,7 +226,7 @@ class Retry(_Section, frozen=True, kw_only=True):
     jitter: Annotated[float, Meta(ge=0, le=1, description="Share of the wait that is random, so that jobs part.")] = 0.2
 
 
-class Plugins(_Section, frozen=True, kw_only=True):
+class Plugins(Section, frozen=True, kw_only=True):
     """Plugins; the settings of one stand in a table [plugins.NAME]."""
 
     dirs: Annotated[tuple[Path, ...], Meta(description="Folders with one plugin in each folder inside.")] = (
@@ -277,7 +237,7 @@ class Plugins(_Section, frozen=True, kw_only=True):
     """[plugins.NAME] as it was written; the plugin loader checks it against the plugin's own type."""
 
 
-class Pipelines(_Section, frozen=True, kw_only=True):
+class Pipelines(Section, frozen=True, kw_only=True):
     """Pipelines."""
 
     dirs: Annotated[
@@ -285,15 +245,59 @@ class Pipelines(_Section, frozen=True, kw_only=True):
     ] = (Path("config/pipelines"),)
 
 
-class Presets(_Section, frozen=True, kw_only=True):
+class Watches(Section, frozen=True, kw_only=True):
+    """Hot folders; each is declared in a file of its own."""
+
+    dirs: Annotated[tuple[Path, ...], Meta(description="Folders with declarations of hot folders.")] = (
+        Path("config/watch"),
+    )
+    at_once: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Jobs of all hot folders that may be open at a time, the rest waits in its folders; 0 for two "
+            "for each slot of the workers.",
+        ),
+    ] = 0
+    rescan_seconds: Annotated[
+        float, Meta(gt=0, description="How often each folder is looked through, whatever was heard of it.")
+    ] = 300.0
+    stalled_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="A video that is not whole is waited for so long after its last change, before it is taken for "
+            "damaged.",
+        ),
+    ] = 120.0
+    min_free_disk_mb: Annotated[
+        int, Meta(ge=0, description="No file is taken with less room than this, for files or for results.")
+    ] = 1024
+    keep_days: Annotated[float, Meta(gt=0, description="How long it is known what became of a file.")] = 90.0
+
+
+class Presets(Section, frozen=True, kw_only=True):
     """Presets."""
 
     dirs: Annotated[
-        tuple[Path, ...], Meta(description="Folders with presets; a file here wins over a shipped one of its name.")
+        tuple[Path, ...],
+        Meta(
+            description="Folders with presets, which say what a quality means; a file here wins over a shipped one of "
+            "its name."
+        ),
     ] = (Path("config/presets"),)
 
 
-class Models(_Section, frozen=True, kw_only=True):
+class Editor(Section, frozen=True, kw_only=True):
+    """The pro editor's routes."""
+
+    inpainter: Annotated[
+        Literal["auto", "local", "ghostcut"],
+        Meta(description="What removes text there; auto: GhostCut where its keys are set, else this machine."),
+    ] = "auto"
+
+
+class Models(Section, frozen=True, kw_only=True):
     """Model files that the operator added."""
 
     path: Annotated[Path | None, Meta(description='Folder of the models; "" for models in the data folder.')] = None
@@ -303,7 +307,7 @@ class Models(_Section, frozen=True, kw_only=True):
     ] = False
 
 
-class Logging(_Section, frozen=True, kw_only=True):
+class Logging(Section, frozen=True, kw_only=True):
     """What is written about what happens."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = (
@@ -336,6 +340,10 @@ class Config(Struct, frozen=True, kw_only=True):
     plugins: Plugins = field(default_factory=Plugins)
     pipelines: Pipelines = field(default_factory=Pipelines)
     presets: Presets = field(default_factory=Presets)
+    watches: Watches = field(default_factory=Watches)
+    editor: Editor = field(default_factory=Editor)
+    compositions: Compositions = field(default_factory=Compositions)
+    encoders: Encoders = field(default_factory=Encoders)
     models: Models = field(default_factory=Models)
     logging: Logging = field(default_factory=Logging)
     file: Path | None = None
@@ -361,23 +369,6 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.models.path or self.data.path / "models"
 
 
-SECTIONS: dict[str, type[_Section]] = {
-    f.name: f.type for f in msgspec.structs.fields(Config) if isinstance(f.type, type) and issubclass(f.type, _Section)
+SECTIONS: dict[str, type[Section]] = {
+    f.name: f.type for f in msgspec.structs.fields(Config) if isinstance(f.type, type) and issubclass(f.type, Section)
 }
-
-
-class Setting(NamedTuple):
-    """One setting, for documentation."""
-
-    section: str
-    key: str
-    default: Any
-    description: str
-
-
-def describe() -> Iterator[Setting]:
-    """Every setting that vtid.toml may hold, in its order."""
-    for section, type_ in SECTIONS.items():
-        for known in msgspec.structs.fields(type_):
-            if get_origin(known.type) is Annotated:
-                yield Setting(section, known.name, known.default, get_args(known.type)[1].description)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, text, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
@@ -14,7 +14,7 @@ from vtid.db.rows import builtins, to_asset
 from vtid.db.tables import artifacts, assets, jobs, uploads
 from vtid.domain.artifact import Asset
 from vtid.domain.job import JobStatus
-from vtid.errors import Conflict, NotFound
+from vtid.errors import Conflict, NotFound, QuotaExceeded
 
 OPEN = (JobStatus.QUEUED.value, JobStatus.PROCESSING.value)
 
@@ -62,6 +62,18 @@ class Assets:
         if row is None:
             raise NotFound(f"There is no asset {asset_id}.")
         return to_asset(row)
+
+    async def of(self, asset_ids: Iterable[str]) -> dict[str, Asset]:
+        """Those of these files that are still there, by their ids."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(assets).where(assets.c.id.in_([*asset_ids])))
+            return {asset.id: asset for asset in map(to_asset, rows.mappings())}
+
+    async def of_job(self, job_id: str) -> tuple[Asset, ...]:
+        """Those that came in with a job, and go with it."""
+        async with self._db.read() as c:
+            rows = await c.execute(select(assets).where(assets.c.job_id == job_id))
+            return tuple(map(to_asset, rows.mappings()))
 
     async def list(self, wanted: AssetFilter) -> Sequence[Asset]:
         """A page of files, newest first; each page costs the same however many there are."""
@@ -163,6 +175,30 @@ async def require_unused(c: AsyncConnection, user_id: str, ids: Collection[str])
     for job_id, inputs in await c.execute(select(jobs.c.id, jobs.c.inputs).where(open_)):
         if set(ids) & set(inputs.values()):
             raise Conflict(f"The job {job_id} still works on this file; wait for its end, or cancel it.")
+
+
+def require_quota(used: int, more: int, quota: int) -> None:
+    """Raise `QuotaExceeded` where `more` bytes do not fit beside those that are used."""
+    if used + more > quota:
+        raise QuotaExceeded(
+            f"You have {used >> 20} MB stored and may have {quota >> 20} MB; {more >> 20} MB more do not fit.",
+            suggestion="Delete files or jobs that you no longer need.",
+        )
+
+
+async def take_room(c: AsyncConnection, user_id: str, more: int, quota: int | None) -> None:
+    """See to it that so many bytes more fit, inside the transaction that adds them.
+
+    Of a user's additions at once, one counts the others; SQLite has one writer at a time anyway.
+
+    Raises:
+        QuotaExceeded: they do not fit.
+    """
+    if quota is None or more <= 0:
+        return
+    if c.dialect.name == "postgresql":
+        await c.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user_id})
+    require_quota((await usage(c, user_id)).total, more, quota)
 
 
 async def usage(c: AsyncConnection, user_id: str) -> Usage:

@@ -50,11 +50,12 @@ class Database:
             pool_reset_on_return=None,
             hide_parameters=True,  # of a statement that failed: its values are in no log
         )
-        self._reader = None
+        self._reader = self._writer = None
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
             if self.path is not None:
-                self._reader = _Reader(self.path)
+                self._reader = _Threads(self.path, READERS, vtid_readonly=True)
+                self._writer = _Threads(self.path, 1)
 
     @property
     def path(self) -> Path | None:
@@ -103,6 +104,21 @@ class Database:
         except DBAPIError as error:
             raise _translated(error) from error
 
+    async def change(self, change: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Run a function that may write, as one transaction: beside `write` what `snapshot` is beside `read`.
+
+        Args:
+            change: what to do; nothing of it stays where it raises.
+            durable: as `write` has it.
+        """
+        try:
+            if self._writer is not None:
+                return await self._writer.run(change, vtid_durable=durable)
+            async with self._engine.connect() as connection, connection.begin():
+                return await connection.run_sync(change)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
     async def ping(self) -> None:
         """Raise `Unavailable` unless the database answers."""
         async with self.read() as connection:
@@ -111,32 +127,39 @@ class Database:
     async def close(self) -> None:
         """Give every connection back."""
         await self._engine.dispose()
-        if self._reader is not None:
-            await asyncio.to_thread(self._reader.close)
+        for threads in (self._reader, self._writer):
+            if threads is not None:
+                await asyncio.to_thread(threads.close)
 
 
-class _Reader:
-    """Connections of their own for reading SQLite from threads."""
+class _Threads:
+    """Threads that use SQLite, with connections of their own.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        count: of threads.
+        options: of execution, for all that they do.
+    """
+
+    def __init__(self, path: Path, count: int, **options: Any) -> None:
         url = URL.create("sqlite", database=str(path))
         self._engine = create_engine(
             url,
-            execution_options={"vtid_readonly": True},
+            execution_options=options,
             json_deserializer=msgspec.json.decode,
             pool_reset_on_return=None,
-            pool_size=READERS,
+            pool_size=count,
             connect_args={"check_same_thread": False},
         )
         _prepare_sqlite(self._engine)
-        self._threads = ThreadPoolExecutor(READERS, "vtid-read")
+        self._threads = ThreadPoolExecutor(count, "vtid-db")
 
-    async def run(self, read: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+    async def run(self, work: Callable[[Connection], T], **options: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work, options)
 
-    def _read(self, read: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection, connection.begin():
-            return read(connection)
+    def _run(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            return work(connection)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)

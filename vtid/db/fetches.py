@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import and_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vtid.db.assets import keep
+from vtid.db.assets import keep, take_room
 from vtid.db.connect import Database
 from vtid.db.ledger import reserve_more
 from vtid.db.tables import fetches
@@ -63,7 +63,7 @@ class Fetches:
         async with self._db.write() as c:
             await c.execute(update(fetches).where(mine).values(tries=tries))
 
-    async def done(self, job: Job, source: str, asset: Asset, message: str, estimate: int) -> None:
+    async def done(self, job: Job, source: str, asset: Asset, message: str, estimate: int, quota: int | None) -> None:
         """A file has come: it is an asset of the job now, and its URL is forgotten.
 
         Args:
@@ -72,15 +72,17 @@ class Fetches:
             asset: the file.
             message: to tell.
             estimate: credits that the job is to hold back, now that the length of the file is known.
+            quota: bytes that its owner may have stored.
 
         Raises:
-            InsufficientCredits: its owner has fewer.
+            InsufficientCredits, QuotaExceeded: its owner has fewer, or no room.
         """
         mine = and_(fetches.c.job_id == job.id, fetches.c.source == source)
         inputs = job.inputs | {source: asset.id}
         told = {"status": "processing", "progress": job.progress, "message": message}
         async with self._db.write(durable=True) as c:
             changes = {"inputs": inputs, "original_filename": job.original_filename, "message": message}
+            await take_room(c, job.user_id, asset.size, quota)
             await self._emit(c, job.id, "status", told, **changes)
             await keep(c, asset, job.user_id, job.id, self._clock(), shares=False)
             await reserve_more(c, job.user_id, job.id, estimate, self._clock())

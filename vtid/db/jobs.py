@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    RowMapping,
+    Row,
     Select,
     and_,
     bindparam,
     delete,
     func,
     insert,
-    or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vtid.db.assets import keep, require_unused, still_referred
+from vtid.db.assets import keep, require_unused, still_referred, take_room
+from vtid.db.clips import clip_ended
 from vtid.db.connect import Database
+from vtid.db.derived import Derivation, note_derived
+from vtid.db.editing import Editing, keep_edits
+from vtid.db.gather import Gather
 from vtid.db.ledger import lock_user, reserve, settle
-from vtid.db.rows import builtins, emit, to_artifact, to_event, to_job, to_run
+from vtid.db.listing import JobFilter, count_of, page_of
+from vtid.db.rows import JOB, RUN, builtins, emit, to_artifact, to_event, to_job, to_run
 from vtid.db.tables import artifacts, assets, events, fetches, idempotency, jobs, step_runs, webhooks, workers
+from vtid.db.watches import become
 from vtid.db.webhooks import enqueue
 from vtid.domain.artifact import Artifact, Asset
 from vtid.domain.job import Event, Job, JobStatus, StepRun, StepStatus, check_move
@@ -56,19 +59,13 @@ class NewJob(Struct, frozen=True):
     idempotency_key: str | None = None
     shared: frozenset[str] = frozenset()
     """Ids of the assets whose bytes are those of earlier ones."""
-
-
-class JobFilter(Struct, frozen=True):
-    """Which jobs to list, newest first."""
-
-    user_id: str | None = None
-    status: JobStatus | None = None
-    pipeline: str | None = None
-    text: str | None = None
-    """Part of a file name, display name or id, in any case."""
-    before: tuple[float, str] | None = None
-    """The `(created_at, id)` of the last job of the page before."""
-    limit: int = 50
+    quota: int | None = None
+    """Bytes that its owner may have stored."""
+    dropped: str | None = None
+    """Id of the file of a hot folder that it is of."""
+    editing: Editing = Editing()
+    derivation: Derivation | None = None
+    """What it makes of what, where that depends on one file alone."""
 
 
 class Jobs:
@@ -77,6 +74,7 @@ class Jobs:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._db = database
         self._clock = clock
+        self._whole = Gather(self._read_whole)
 
     # --- in
 
@@ -84,16 +82,23 @@ class Jobs:
         """Store a job, its files, its first event and what it may cost in one transaction; returns it as stored.
 
         Raises:
-            InsufficientCredits: its owner has too few; nothing is stored.
+            InsufficientCredits, QuotaExceeded: its owner has too few, or too much; nothing is stored.
+            Conflict: the file of a hot folder has become a job before.
+            AlreadyMade: another job makes the same of the same content.
         """
         job, now = new.job, self._clock()
+        fresh = sum(asset.size for asset in new.assets if asset.id not in new.shared)
         async with self._db.write(durable=True) as c:
+            await take_room(c, job.user_id, fresh, new.quota)
             await c.execute(insert(jobs).values(_job_row(job, now)))
+            if new.derivation:
+                await note_derived(c, job.user_id, job.id, new.derivation)
             for asset in new.assets:
                 await keep(c, asset, job.user_id, job.id, now, shares=asset.id in new.shared)
             if new.callback:
                 owner = {"created_at": now, "updated_at": now}
                 await c.execute(insert(webhooks).values(builtins(new.callback) | owner))
+            await keep_edits(c, job.id, new.editing)
             if new.awaited:
                 await c.execute(insert(fetches), [builtins(a) | {"job_id": job.id, "tries": 0} for a in new.awaited])
             runs = [StepRun(step_id=s.id, position=i) for i, s in enumerate(job.pipeline.steps)]
@@ -102,6 +107,8 @@ class Jobs:
             if new.idempotency_key:
                 mine = and_(idempotency.c.user_id == job.user_id, idempotency.c.key == new.idempotency_key)
                 await c.execute(update(idempotency).where(mine).values(job_id=job.id))
+            if new.dropped:
+                await become(c, new.dropped, job.id)
             if job.metered:
                 await reserve(c, job.user_id, job.id, job.estimated_credits or 0, now)
         return msgspec.structs.replace(job, created_at=now, updated_at=now, event_seq=1)
@@ -118,8 +125,22 @@ class Jobs:
 
     async def with_runs(self, job_id: str, user_id: str | None = None) -> tuple[Job, Sequence[StepRun]]:
         """A job and its steps, as they are at one moment. Raises `NotFound`."""
-        row, runs = await self._db.snapshot(lambda c: (_one(c, job_id, user_id), _runs(c, job_id)))
-        return to_job(_found(row, job_id)), [to_run(r) for r in runs]
+        found = await self._whole.get(job_id)
+        if found is None or user_id not in (None, found[0].user_id):
+            raise _missing(job_id)
+        return found
+
+    async def _read_whole(self, job_ids: Collection[str]) -> dict[str, tuple[Job, list[StepRun]]]:
+        def read(connection: Connection) -> dict[str, tuple[Job, list[StepRun]]]:
+            wanted = {"wanted": list(job_ids)}
+            found: dict[str, tuple[Job, list[StepRun]]] = {
+                j.id: (j, []) for j in map(to_job, connection.execute(_JOBS, wanted))
+            }
+            for row in connection.execute(_RUNS_OF, wanted):
+                found[row[-1]][1].append(to_run(row))
+            return found
+
+        return await self._db.snapshot(read)
 
     async def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """The files that the job's steps made."""
@@ -131,21 +152,13 @@ class Jobs:
 
     async def list(self, wanted: JobFilter) -> Sequence[Job]:
         """A page of jobs, newest first; each page costs the same however many jobs there are."""
-        where: list[ColumnElement[bool]] = []
-        if wanted.user_id:
-            where.append(jobs.c.user_id == wanted.user_id)
-        if wanted.status:
-            where.append(jobs.c.status == wanted.status.value)
-        if wanted.pipeline:
-            where.append(jobs.c.pipeline_name == wanted.pipeline)
-        if wanted.text:
-            columns = (jobs.c.original_filename, jobs.c.display_name, jobs.c.id)
-            where.append(or_(*(c.icontains(wanted.text, autoescape=True) for c in columns)))
-        if wanted.before:
-            # As a row, which both databases look up in the index; spelt out with OR they would walk to it.
-            where.append(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*wanted.before))
-        query = select(jobs).where(*where).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
-        return [to_job(r) for r in await self._db.snapshot(lambda c: c.execute(query).mappings().all())]
+        query = page_of(wanted)
+        return [to_job(r) for r in await self._db.snapshot(lambda c: c.execute(query).all())]
+
+    async def count(self, wanted: JobFilter) -> int:
+        """How many jobs there are of those, on all pages."""
+        query = count_of(wanted)
+        return int(await self._db.snapshot(lambda c: c.execute(query).scalar_one()))
 
     async def events(self, job_id: str, after: int = 0, limit: int = 500) -> Sequence[Event]:
         """The job's events after a sequence number, oldest first."""
@@ -293,6 +306,7 @@ async def end(
     await connection.execute(delete(events).where(events.c.job_id == job_id, events.c.type == "progress"))
     await settle(connection, job_id, used, now)
     await enqueue(connection, job_id, now)
+    await clip_ended(connection, job_id, now)
     await _let_next(connection, job_id)
     return True
 
@@ -311,31 +325,41 @@ async def _let_next(connection: AsyncConnection, job_id: str) -> None:
 
 
 async def _row(connection: AsyncConnection, job_id: str, user_id: str | None) -> Any:
-    return _found((await connection.execute(_which(job_id, user_id))).mappings().one_or_none(), job_id)
+    return _found((await connection.execute(_which(job_id, user_id))).one_or_none(), job_id)
 
 
 def _one(connection: Connection, job_id: str, user_id: str | None) -> Any:
-    row = connection.execute(_JOB, {"wanted": job_id}).mappings().one_or_none()
-    return None if row is None or user_id not in (None, row["user_id"]) else row
+    row = connection.execute(_JOB, {"wanted": job_id}).one_or_none()
+    return None if row is None or user_id not in (None, row.user_id) else row
 
 
 # Built once: for what is asked most, building the statement would cost more than running it.
-_JOB = select(jobs).where(jobs.c.id == bindparam("wanted"))
-_RUNS = select(step_runs).where(step_runs.c.job_id == bindparam("wanted")).order_by(step_runs.c.position)
+_JOB = select(*JOB).where(jobs.c.id == bindparam("wanted"))
+_JOBS = select(*JOB).where(jobs.c.id.in_(bindparam("wanted", expanding=True)))
+_RUNS_OF = (
+    select(*RUN, step_runs.c.job_id)
+    .where(step_runs.c.job_id.in_(bindparam("wanted", expanding=True)))
+    .order_by(step_runs.c.job_id, step_runs.c.position)
+)
+_RUNS = select(*RUN).where(step_runs.c.job_id == bindparam("wanted")).order_by(step_runs.c.position)
 
 
-def _runs(connection: Connection, job_id: str) -> Sequence[RowMapping]:
-    return connection.execute(_RUNS, {"wanted": job_id}).mappings().all()
+def _runs(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
+    return connection.execute(_RUNS, {"wanted": job_id}).all()
 
 
 def _which(job_id: str, user_id: str | None) -> Select[Any]:
-    return select(jobs).where(jobs.c.id == job_id, *([jobs.c.user_id == user_id] if user_id else []))
+    return select(*JOB).where(jobs.c.id == job_id, *([jobs.c.user_id == user_id] if user_id else []))
 
 
 def _found(row: Any, job_id: str) -> Any:
     if row is None:
-        raise NotFound(f"There is no job {job_id}.")
+        raise _missing(job_id)
     return row
+
+
+def _missing(job_id: str) -> NotFound:
+    return NotFound(f"There is no job {job_id}.")
 
 
 def _job_row(job: Job, now: float) -> dict[str, Any]:

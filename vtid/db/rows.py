@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import RowMapping, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vtid.db.tables import events, jobs
+from vtid.db.tables import events, jobs, step_runs
 from vtid.domain.artifact import Artifact, Asset
-from vtid.domain.job import Event, Failure, Job, Result, StepRun
+from vtid.domain.job import Event, Failure, Job, JobStatus, Result, StepRun, StepStatus
 from vtid.domain.media import MediaInfo
 from vtid.domain.pipeline import Pipeline
 
-_JOB_FIELDS = {f.name for f in msgspec.structs.fields(Job)}
+_JOB_FIELDS = Job.__struct_fields__
+_RUN_FIELDS = StepRun.__struct_fields__
+JOB = [jobs.c[name] for name in _JOB_FIELDS]
+"""What `to_job` takes, in this order."""
+RUN = [step_runs.c[name] for name in _RUN_FIELDS]
+"""What `to_run` takes, in this order; more may follow."""
 
 
 def builtins(value: Any) -> Any:
@@ -23,18 +28,29 @@ def builtins(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def to_job(row: Mapping[Any, Any]) -> Job:
-    """A row of `jobs`."""
-    values = {str(k): v for k, v in row.items() if k in _JOB_FIELDS}
-    values["pipeline"] = msgspec.convert(row["pipeline"], Pipeline)
-    values["error"] = msgspec.convert(row["error"], Failure | None)
-    values["results"] = msgspec.convert(row["results"], list[Result])
-    return msgspec.convert(values, Job)
+# Of jobs and their steps more are read than of everything else together. Values that need no conversion get none, and
+# the columns come in the order of the fields: looking each up by its name would cost more than the query.
 
 
-def to_run(row: RowMapping) -> StepRun:
-    """A row of `step_runs`."""
-    return msgspec.convert({str(k): v for k, v in row.items() if k != "job_id"}, StepRun)
+def to_job(row: Sequence[Any]) -> Job:
+    """A row of the columns `JOB`."""
+    values = dict(zip(_JOB_FIELDS, row, strict=True))
+    values["status"] = JobStatus(values["status"])
+    values["pipeline"] = msgspec.convert(values["pipeline"], Pipeline)
+    if values["error"]:
+        values["error"] = msgspec.convert(values["error"], Failure)
+    if values["results"]:
+        values["results"] = msgspec.convert(values["results"], list[Result])
+    return Job(**values)
+
+
+def to_run(row: Sequence[Any]) -> StepRun:
+    """A row that begins with the columns `RUN`."""
+    values = dict(zip(_RUN_FIELDS, row, strict=False))
+    values["status"] = StepStatus(values["status"])
+    if values["error"]:
+        values["error"] = msgspec.convert(values["error"], Failure)
+    return StepRun(**values)
 
 
 def to_asset(row: RowMapping) -> Asset:

@@ -34,7 +34,8 @@ metadata = MetaData(
 )
 
 
-def _job_id() -> Column[str]:
+def job_id() -> Column[str]:
+    """The key of rows that go with their job."""
     return Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
 
 
@@ -127,7 +128,7 @@ upload_parts = Table(
 step_runs = Table(
     "step_runs",
     metadata,
-    _job_id(),
+    job_id(),
     Column("step_id", String(64), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("status", String(16), nullable=False),
@@ -145,7 +146,7 @@ step_runs = Table(
 artifacts = Table(
     "artifacts",
     metadata,
-    _job_id(),
+    job_id(),
     Column("step_id", String(64), primary_key=True),
     Column("output", String(64), primary_key=True),
     Column("kind", String(16), nullable=False),
@@ -159,20 +160,31 @@ artifacts = Table(
 effects = Table(  # what `ctx.once` did
     "effects",
     metadata,
-    _job_id(),
+    job_id(),
     Column("step_id", String(64), primary_key=True),
     Column("key", String(200), primary_key=True),
     Column("token", String(64), nullable=False),
     Column("done", Boolean, nullable=False, default=False),
-    Column("value", JSON(none_as_null=True)),
+    Column("value", JSON(none_as_null=True)),  # of versions that did not seal it; read, never written
+    Column("sealed", Text),  # the value, as JSON
     Column("began_at", Float, nullable=False),
     Column("ended_at", Float),
+)
+
+callbacks = Table(  # what services outside called back about
+    "callbacks",
+    metadata,
+    job_id(),
+    Column("step_id", String(64), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("heard", Boolean, nullable=False),  # false: a worker was at the job, and has to look when it lets go
 )
 
 events = Table(
     "events",
     metadata,
-    _job_id(),
+    job_id(),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
     Column("type", String(16), nullable=False),
@@ -193,7 +205,7 @@ idempotency = Table(
 fetches = Table(  # files that a job was given by their URL
     "fetches",
     metadata,
-    _job_id(),
+    job_id(),
     Column("source", String(64), primary_key=True),
     Column("url", Text, nullable=False),  # sealed, since it may carry a key; empty once the file is there
     Column("filename", Text, nullable=False),
@@ -335,4 +347,47 @@ ledger = Table(  # rows are added, never changed
     Column("balance", BigInteger, nullable=False),  # after this row, so that nobody has to add them all up
     Column("job_id", String(36)),
     Column("reason", Text, nullable=False, default=""),
+)
+
+watches = Table(  # hot folders
+    "watches",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("token", String(16), nullable=False),
+    Column("declared", JSON, nullable=False),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("waiting", Integer, nullable=False, default=0),
+    Column("held_back", JSON, nullable=False, server_default="{}"),  # path -> why it is not taken yet
+    Column("rescan_at", Float),
+    Column("scanned_at", Float),
+    Column("holder", String(100)),
+    Column("lease_until", Float),
+)
+
+watch_files = Table(  # without keys to others: what became of a file stays true when its job is deleted
+    "watch_files",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("watch", String(100), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("stamp", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("outcome", String(16)),
+    Column("sha256", String(64)),
+    Column("job_id", String(36), index=True),
+    Column("companions", JSON, nullable=False),
+    Column("targets", JSON, nullable=False),
+    Column("kept_at", Text),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_at", Float),
+    Column("reason", Text),
+    Column("settled_at", Float, nullable=False),
+    Column("claimed_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Index(None, "watch", "state"),
+    Index(None, "watch", "sha256"),
+    Index(None, "watch", "claimed_at", "id"),
 )

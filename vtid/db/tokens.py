@@ -48,8 +48,7 @@ class Tokens:
         """Whose token it is, where it holds."""
         holds = (tokens.c.hash == hash_, tokens.c.kind == kind.value, tokens.c.expires_at > self._clock())
         query = select(users).join(tokens, tokens.c.user_id == users.c.id).where(*holds, tokens.c.used_at.is_(None))
-        async with self._db.read() as c:
-            row = (await c.execute(query)).mappings().one_or_none()
+        row = await self._db.snapshot(lambda c: c.execute(query).mappings().one_or_none())
         return None if row is None else to_user(row)
 
     async def use(self, hash_: str, kind: Kind, successor: str | None = None, ttl_s: float = 0.0) -> User | None:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import RowMapping, and_, delete, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, update
 
-from vtid.db.assets import keep, usage
+from vtid.db.assets import keep, take_room
 from vtid.db.connect import Database
 from vtid.db.rows import builtins
 from vtid.db.tables import upload_parts, uploads
 from vtid.domain.artifact import Asset
-from vtid.errors import Conflict, NotFound, QuotaExceeded, Unavailable
+from vtid.errors import Conflict, NotFound, Unavailable
 
 
 class Upload(Struct, frozen=True, kw_only=True):
@@ -76,28 +75,21 @@ class Uploads:
         """
         stored = msgspec.structs.replace(upload, created_at=self._clock())
         async with self._db.write() as c:
-            await self._one_at_a_time(c, upload.user_id)
+            await take_room(c, upload.user_id, upload.size, quota)
             open_ = and_(uploads.c.user_id == upload.user_id, uploads.c.finished.is_(False))
             if (await c.execute(select(func.count()).select_from(uploads).where(open_))).scalar_one() >= most:
                 raise Unavailable(
                     f"You have {most} unfinished uploads, and may have no more at a time.",
                     suggestion="Finish some or delete them; they expire by themselves.",
                 )
-            if quota is not None:
-                require_quota((await usage(c, upload.user_id)).total, upload.size, quota)
             await c.execute(insert(uploads).values(builtins(stored)))
         return stored
-
-    async def _one_at_a_time(self, c: AsyncConnection, user_id: str) -> None:
-        """Of uploads that begin at once, one counts the others; SQLite has one writer at a time anyway."""
-        if not self._db.is_sqlite:
-            await c.execute(text("SELECT pg_advisory_xact_lock(hashtext(:user))"), {"user": user_id})
 
     async def get(self, upload_id: str, user_id: str, protocol: str) -> Upload:
         """One upload. Raises `NotFound`, also of one that has expired."""
         mine = and_(uploads.c.id == upload_id, uploads.c.user_id == user_id, uploads.c.protocol == protocol)
-        async with self._db.read() as c:
-            row = (await c.execute(select(uploads).where(mine))).mappings().one_or_none()
+        query = select(uploads).where(mine)
+        row = await self._db.snapshot(lambda c: c.execute(query).mappings().one_or_none())
         if row is None or row["expires_at"] < self._clock():
             raise NotFound(f"There is no upload {upload_id}; it may have expired.")
         return to_upload(row)
@@ -105,23 +97,26 @@ class Uploads:
     async def parts(self, upload_id: str) -> Sequence[UploadPart]:
         """The parts that are stored, by position."""
         query = select(upload_parts).where(upload_parts.c.upload_id == upload_id).order_by(upload_parts.c.position)
-        async with self._db.read() as c:
-            rows = (await c.execute(query)).mappings()
-            return [UploadPart(r["position"], r["size"], r["key"]) for r in rows]
+        rows = await self._db.snapshot(lambda c: c.execute(query).mappings().all())
+        return [UploadPart(r["position"], r["size"], r["key"]) for r in rows]
 
-    async def put_part(self, upload_id: str, part: UploadPart) -> str | None:
+    async def put_part(self, upload_id: str, part: UploadPart) -> tuple[str | None, int]:
         """Note a part that is stored, in place of an earlier one at its position.
 
         Returns:
-            The key of the earlier one, which is the caller's to remove.
+            The key of the earlier one, which is the caller's to remove; and how many parts there are now.
         """
-        same = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.position == part.position)
-        async with self._db.write(durable=True) as c:
-            await self._hold(c, upload_id)
-            before = (await c.execute(select(upload_parts.c.key).where(same))).scalar_one_or_none()
-            await c.execute(delete(upload_parts).where(same))
-            await c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
-            return before
+        mine = upload_parts.c.upload_id == upload_id
+        same = and_(mine, upload_parts.c.position == part.position)
+
+        def put(c: Connection) -> tuple[str | None, int]:
+            _hold(c, upload_id)
+            before = c.execute(select(upload_parts.c.key).where(same)).scalar_one_or_none()
+            c.execute(delete(upload_parts).where(same))
+            c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
+            return before, c.execute(select(func.count()).select_from(upload_parts).where(mine)).scalar_one()
+
+        return await self._db.change(put, durable=True)
 
     async def append(self, upload_id: str, part: UploadPart) -> None:
         """Note a part that is stored behind the others, or that one that is noted has grown.
@@ -132,28 +127,22 @@ class Uploads:
         mine = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key == part.key)
         others = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key != part.key)
         length = select(func.coalesce(func.sum(upload_parts.c.size), 0)).where(others)
-        async with self._db.write(durable=True) as c:
-            await self._hold(c, upload_id)
-            at = int((await c.execute(length)).scalar_one())
+
+        def add(c: Connection) -> None:
+            _hold(c, upload_id)
+            at = int(c.execute(length).scalar_one())
             if at != part.position:
                 raise Conflict(f"The upload is at {at}, not at {part.position}; another request added to it.")
-            await c.execute(delete(upload_parts).where(mine))
-            await c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
+            c.execute(delete(upload_parts).where(mine))
+            c.execute(insert(upload_parts).values(builtins(part) | {"upload_id": upload_id}))
+
+        await self._db.change(add, durable=True)
 
     async def forget(self, upload_id: str, keys: Sequence[str]) -> None:
         """Note that parts are not there after all."""
         async with self._db.write() as c:
             lost = and_(upload_parts.c.upload_id == upload_id, upload_parts.c.key.in_(keys))
             await c.execute(delete(upload_parts).where(lost))
-
-    async def _hold(self, c: AsyncConnection, upload_id: str) -> None:
-        """Let nobody else change an upload until the transaction ends. Raises `NotFound`, `Conflict`."""
-        query = select(uploads.c.finished).where(uploads.c.id == upload_id).with_for_update()
-        finished = (await c.execute(query)).scalar_one_or_none()
-        if finished is None:
-            raise NotFound(f"There is no upload {upload_id}; it may have expired.")
-        if finished:
-            raise Conflict("This upload is complete; nothing can be added to it.")
 
     async def finish(self, upload: Upload, asset: Asset, *, shares: bool) -> bool:
         """Store the asset that an upload became, in one transaction with its end.
@@ -192,10 +181,11 @@ class Uploads:
             return [to_upload(r) for r in (await c.execute(query)).mappings()]
 
 
-def require_quota(used: int, more: int, quota: int) -> None:
-    """Raise `QuotaExceeded` where `more` bytes do not fit beside those that are used."""
-    if used + more > quota:
-        raise QuotaExceeded(
-            f"You have {used >> 20} MB stored and may have {quota >> 20} MB; {more >> 20} MB more do not fit.",
-            suggestion="Delete files or jobs that you no longer need.",
-        )
+def _hold(c: Connection, upload_id: str) -> None:
+    """Let nobody else change an upload until the transaction ends. Raises `NotFound`, `Conflict`."""
+    query = select(uploads.c.finished).where(uploads.c.id == upload_id).with_for_update()
+    finished = c.execute(query).scalar_one_or_none()
+    if finished is None:
+        raise NotFound(f"There is no upload {upload_id}; it may have expired.")
+    if finished:
+        raise Conflict("This upload is complete; nothing can be added to it.")

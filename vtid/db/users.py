@@ -15,9 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtid.db.connect import Database
 from vtid.db.ledger import append, lock_user
-from vtid.db.tables import api_keys, assets, jobs, tokens, users
+from vtid.db.tables import (
+    api_keys,
+    assets,
+    deliveries,
+    idempotency,
+    jobs,
+    signing_keys,
+    tokens,
+    uploads,
+    users,
+    webhooks,
+)
 from vtid.domain.account import ApiKey, Role, User
 from vtid.domain.job import JobStatus
+from vtid.domain.webhook import callback_owner
 from vtid.errors import Conflict, NotFound
 
 TOUCH_S = 60.0
@@ -63,8 +75,8 @@ class Users:
 
     async def get(self, user_id: str) -> User:
         """One account. Raises `NotFound`."""
-        async with self._db.read() as c:
-            row = (await c.execute(select(users).where(users.c.id == user_id))).mappings().one_or_none()
+        query = select(users).where(users.c.id == user_id)
+        row = await self._db.snapshot(lambda c: c.execute(query).mappings().one_or_none())
         if row is None:
             raise NotFound(f"There is no user {user_id}.")
         return to_user(row)
@@ -137,7 +149,9 @@ class Users:
         return await self.get(user_id)
 
     async def remove(self, user_id: str) -> None:
-        """Remove an account with its keys, tokens, credits, jobs and what is known of its files.
+        """Remove an account with all that is its own: credits, keys, jobs, webhooks, what is known of its files.
+
+        Uploads that are on their way expire at once: where their parts lie, housekeeping knows.
 
         Raises:
             NotFound: there is no such user.
@@ -150,7 +164,12 @@ class Users:
             if (await c.execute(select(jobs.c.id).where(jobs.c.user_id == user_id, open_).limit(1))).first():
                 raise Conflict("This account has jobs that have not ended; cancel them first.")
             await c.execute(delete(jobs).where(jobs.c.user_id == user_id))
-            await c.execute(delete(assets).where(assets.c.user_id == user_id))
+            hooks = select(webhooks.c.id).where(webhooks.c.user_id == user_id)
+            owners = signing_keys.c.owner
+            await c.execute(delete(signing_keys).where(or_(owners.in_(hooks), owners == callback_owner(user_id))))
+            for table in (webhooks, deliveries, idempotency, assets):
+                await c.execute(delete(table).where(table.c.user_id == user_id))
+            await c.execute(update(uploads).where(uploads.c.user_id == user_id).values(expires_at=0.0))
             await c.execute(delete(users).where(users.c.id == user_id))
 
     async def is_empty(self) -> bool:
@@ -173,12 +192,17 @@ class Users:
         async with self._db.read() as c:
             return [to_key(r) for r in (await c.execute(query)).mappings()]
 
+    async def key(self, key_id: str) -> ApiKey | None:
+        """One key; None where there is none."""
+        query = select(api_keys).where(api_keys.c.id == key_id)
+        row = await self._db.snapshot(lambda c: c.execute(query).mappings().one_or_none())
+        return None if row is None else to_key(row)
+
     async def by_key(self, hash_: str) -> tuple[ApiKey, User] | None:
         """The key with a hash, and whose it is."""
         columns = [api_keys.c[n].label(f"key_{n}") for n in _KEY_FIELDS] + [users.c[n] for n in _USER_FIELDS]
         query = select(*columns).join(users, users.c.id == api_keys.c.user_id).where(api_keys.c.hash == hash_)
-        async with self._db.read() as c:
-            row = (await c.execute(query)).mappings().one_or_none()
+        row = await self._db.snapshot(lambda c: c.execute(query).mappings().one_or_none())
         return None if row is None else (to_key({n: row[f"key_{n}"] for n in _KEY_FIELDS}), to_user(row))
 
     async def revoke_key(self, key_id: str, user_id: str | None = None) -> ApiKey:

@@ -7,24 +7,25 @@ whose job went to another, gets `LeaseLost` instead of overwriting the other's w
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, and_, case, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from vtid.db.calls import wake_called
 from vtid.db.connect import Database
+from vtid.db.effects import Effects, drop_effects
 from vtid.db.fetches import Fetch, Fetches
 from vtid.db.jobs import end
 from vtid.db.ledger import lock_user
-from vtid.db.rows import builtins, emit, to_artifact, to_asset, to_job, to_run
-from vtid.db.tables import artifacts, assets, effects, fetches, jobs, step_runs, workers
+from vtid.db.rows import JOB, RUN, builtins, emit, to_artifact, to_asset, to_job, to_run
+from vtid.db.tables import artifacts, assets, fetches, jobs, step_runs, workers
 from vtid.domain.account import credits_for
 from vtid.domain.artifact import Artifact, Asset, Video
 from vtid.domain.job import Failure, Job, JobStatus, Result, StepRun, StepStatus
-from vtid.sdk import Recorded
 
 RING_AGAIN_S = 10.0
 """A job that nobody took for this long is rung for again: its bell may have gone down with the worker that heard it."""
@@ -76,12 +77,18 @@ class Work:
         self._credits_per_second = credits_per_second
         self.fetches = Fetches(database, clock, self._emit)
         """Of the jobs in hand."""
+        self.effects = Effects(database, clock, self._hold)
+        """Likewise."""
 
     def _mine(self, job_id: str) -> tuple[ColumnElement[bool], ...]:
         return (jobs.c.worker_id == self.worker_id, jobs.c.status == JobStatus.PROCESSING.value, jobs.c.id == job_id)
 
     async def _emit(self, c: AsyncConnection, job_id: str, type_: str, data: dict[str, Any], **changes: Any) -> None:
         if not await emit(c, job_id, self._clock(), type_, data, *self._mine(job_id), **changes):
+            raise LeaseLost(job_id)
+
+    async def _hold(self, c: AsyncConnection, job_id: str) -> None:
+        if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
             raise LeaseLost(job_id)
 
     # --- leases
@@ -96,57 +103,59 @@ class Work:
         due = or_(jobs.c.wake_at.is_(None), jobs.c.wake_at <= now)
         open_ = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PROCESSING.value))
         async with self._db.write() as c:
-            wanted = select(jobs).where(jobs.c.id == job_id, open_, free, due).with_for_update()
-            row = (await c.execute(wanted)).mappings().one_or_none()
+            wanted = select(*JOB).where(jobs.c.id == job_id, open_, free, due).with_for_update()
+            row = (await c.execute(wanted)).one_or_none()
             if row is None:
                 return None
-            if row["cancel_requested"]:
-                await end(c, job_id, now, JobStatus.CANCELLED, "Cancelled", row["progress"])
+            job = to_job(row)
+            if job.cancel_requested:
+                await end(c, job_id, now, JobStatus.CANCELLED, "Cancelled", job.progress)
                 return None
-            if row["status"] == JobStatus.QUEUED.value and await self._must_wait(c, row, now):
+            if job.status is JobStatus.QUEUED and await self._must_wait(c, job, now):
                 return None
             # A job that comes back from a wait holds no worker id; one that still does lost its worker.
-            if row["worker_id"] is not None:
+            if job.worker_id is not None:
                 running = and_(step_runs.c.job_id == job_id, step_runs.c.status == StepStatus.RUNNING.value)
                 await c.execute(update(step_runs).where(running).values(status="pending", lost=step_runs.c.lost + 1))
-            return await self._taken(c, row, now)
+            return await self._taken(c, job, now)
 
-    async def _must_wait(self, c: AsyncConnection, row: RowMapping, now: float) -> bool:
+    async def _must_wait(self, c: AsyncConnection, job: Job, now: float) -> bool:
         """Whether other jobs of the same user come first: those at work, and those that came in before this one."""
-        user = await lock_user(c, row["user_id"])
+        user = await lock_user(c, job.user_id)
         at_once = self._at_once(user["tier"]) if user else 0
         if not user or not at_once:
             return False
         before = or_(
-            jobs.c.created_at < row["created_at"],
-            and_(jobs.c.created_at == row["created_at"], jobs.c.id < row["id"]),
+            jobs.c.created_at < job.created_at,
+            and_(jobs.c.created_at == job.created_at, jobs.c.id < job.id),
         )
         works = jobs.c.status == JobStatus.PROCESSING.value
         first = or_(works, and_(jobs.c.status == JobStatus.QUEUED.value, before))
-        ahead = select(jobs.c.id).where(jobs.c.user_id == row["user_id"], first).limit(at_once)
+        ahead = select(jobs.c.id).where(jobs.c.user_id == job.user_id, first).limit(at_once)
         if len((await c.execute(ahead)).all()) < at_once:
             return False
         many = "1 job runs" if at_once == 1 else f"{at_once} jobs run"
         message = f"Waiting for its turn: {many} at once on the tier {user['tier']}"
-        if message == row["message"]:
-            await c.execute(update(jobs).where(jobs.c.id == row["id"]).values(wake_at=now + TURN_S))
+        if message == job.message:
+            await c.execute(update(jobs).where(jobs.c.id == job.id).values(wake_at=now + TURN_S))
         else:
-            data = {"status": "queued", "progress": row["progress"], "message": message}
-            await emit(c, row["id"], now, "status", data, message=message, wake_at=now + TURN_S)
+            data = {"status": "queued", "progress": job.progress, "message": message}
+            await emit(c, job.id, now, "status", data, message=message, wake_at=now + TURN_S)
         return True
 
-    async def _taken(self, c: AsyncConnection, row: RowMapping, now: float) -> Claim:
+    async def _taken(self, c: AsyncConnection, job: Job, now: float) -> Claim:
         """Put the lease on a free job, and read all that a turn at it needs."""
-        taken = {"status": "processing", "worker_id": self.worker_id, "lease_until": now + self.lease_s}
-        taken |= {"wake_at": None, "started_at": row["started_at"] or now}
-        job_id = row["id"]
-        if row["status"] == JobStatus.QUEUED.value:
-            told = {"status": "processing", "progress": row["progress"], "message": "Started"}
+        was, job_id = job.status, job.id
+        taken: dict[str, Any] = {"worker_id": self.worker_id, "lease_until": now + self.lease_s}
+        taken |= {"wake_at": None, "started_at": job.started_at or now}
+        job = replace(job, status=JobStatus.PROCESSING, **taken)
+        taken["status"] = job.status.value
+        if was is JobStatus.QUEUED:
+            told = {"status": "processing", "progress": job.progress, "message": "Started"}
             await emit(c, job_id, now, "status", told, message="Started", **taken)
         else:
             await c.execute(update(jobs).where(jobs.c.id == job_id).values(updated_at=now, **taken))
-        job = to_job({**row, **taken})
-        runs = await c.execute(select(step_runs).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
+        runs = await c.execute(select(*RUN).where(step_runs.c.job_id == job_id).order_by(step_runs.c.position))
         made = await c.execute(select(artifacts).where(artifacts.c.job_id == job_id))
         came = await c.execute(select(assets).where(assets.c.id.in_(job.inputs.values()))) if job.inputs else None
         by_id = {a.id: a for a in map(to_asset, came.mappings())} if came else {}
@@ -154,7 +163,7 @@ class Work:
         missing = select(fetches.c.source, fetches.c.url, fetches.c.filename, fetches.c.tries).where(open_)
         return Claim(
             job,
-            [to_run(r) for r in runs.mappings()],
+            [to_run(r) for r in runs],
             [to_artifact(r) for r in made.mappings()],
             {name: by_id[i] for name, i in job.inputs.items() if i in by_id},
             [Fetch(*row) for row in await c.execute(missing.order_by(fetches.c.source))],
@@ -253,23 +262,38 @@ class Work:
 
     async def save_run(self, job_id: str, run: StepRun, *, job_progress: int, message: str | None = None) -> None:
         """Store a step's state and tell of it."""
+        async with self._db.write() as c:
+            await self._save_run(c, job_id, run, job_progress, message)
+
+    async def _save_run(
+        self, c: AsyncConnection, job_id: str, run: StepRun, job_progress: int, message: str | None
+    ) -> None:
         told = {"step_id": run.step_id, "status": run.status.value, "progress": job_progress, "attempt": run.attempt}
         if run.error:
             told["error"] = builtins(run.error)
-        async with self._db.write() as c:
-            changes = {"progress": job_progress} | ({"message": message} if message else {})
-            await self._emit(c, job_id, "step", told | ({"message": message} if message else {}), **changes)
-            await self._put_run(c, job_id, run)
+        changes = {"progress": job_progress} | ({"message": message} if message else {})
+        await self._emit(c, job_id, "step", told | ({"message": message} if message else {}), **changes)
+        await self._put_run(c, job_id, run)
 
-    async def complete_run(self, job_id: str, run: StepRun, made: Sequence[Artifact], *, job_progress: int) -> None:
-        """Store that a step is done together with what it made: a crash leaves both or neither."""
+    async def complete_run(
+        self, job_id: str, run: StepRun, made: Sequence[Artifact], *, job_progress: int, metadata: Mapping[str, Any]
+    ) -> None:
+        """Store that a step is done together with what it made, and what it adds to the job: all of it or nothing."""
         told = {"step_id": run.step_id, "status": run.status.value, "progress": job_progress, "outputs": run.outputs}
         async with self._db.write() as c:
-            await self._emit(c, job_id, "step", told, progress=job_progress)
+            await self._emit(c, job_id, "step", told, progress=job_progress, metadata=builtins(metadata))
             await self._put_run(c, job_id, run)
             await c.execute(delete(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.step_id == run.step_id))
             for artifact in made:
                 await c.execute(insert(artifacts).values(builtins(artifact) | {"created_at": self._clock()}))
+
+    async def note(self, job_id: str, run: StepRun, *, job_progress: int, metadata: Mapping[str, Any]) -> None:
+        """Store outputs that a step told before its end, so that the step may rely on it."""
+        told = {"step_id": run.step_id, "status": run.status.value, "progress": job_progress, "outputs": run.outputs}
+        mine = and_(step_runs.c.job_id == job_id, step_runs.c.step_id == run.step_id)
+        async with self._db.write(durable=True) as c:
+            await self._emit(c, job_id, "step", told, metadata=builtins(metadata))
+            await c.execute(update(step_runs).where(mine).values(outputs=builtins(run.outputs)))
 
     async def _put_run(self, c: AsyncConnection, job_id: str, run: StepRun) -> None:
         values = builtins(run) | {"error": builtins(run.error)}
@@ -284,8 +308,7 @@ class Work:
             if not await emit(
                 c, job_id, self._clock(), "progress", data, *told, progress=job_progress, message=message
             ):
-                if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
-                    raise LeaseLost(job_id)
+                await self._hold(c, job_id)
                 return
             mine = and_(step_runs.c.job_id == job_id, step_runs.c.step_id == step_id)
             await c.execute(update(step_runs).where(mine).values(progress=fraction, message=message))
@@ -294,36 +317,6 @@ class Work:
         """Store a line of the job's log."""
         async with self._db.write() as c:
             await self._emit(c, job_id, "log", {"step_id": step_id, "level": level, "event": event, **fields})
-
-    # --- once
-
-    async def once_begin(self, job_id: str, step_id: str, key: str) -> Recorded:
-        """Store the intent of a call, or say what is known of an earlier one."""
-        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
-        async with self._db.write(durable=True) as c:
-            row = (await c.execute(select(effects).where(mine))).mappings().one_or_none()
-            if row is not None:
-                return Recorded(
-                    row["token"], row["done"], row["value"], doubtful=not row["done"], began_at=row["began_at"]
-                )
-            if (await c.execute(select(jobs.c.id).where(*self._mine(job_id)))).first() is None:
-                raise LeaseLost(job_id)
-            fresh = Recorded(str(uuid.uuid4()), began_at=self._clock())
-            place = {"job_id": job_id, "step_id": step_id, "key": key}
-            await c.execute(insert(effects).values(token=fresh.token, began_at=fresh.began_at, done=False, **place))
-            return fresh
-
-    async def once_end(self, job_id: str, step_id: str, key: str, value: Any) -> None:
-        """Store a call's value. Not guarded by the lease: the call happened, whoever has the job now."""
-        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
-        async with self._db.write(durable=True) as c:
-            await c.execute(update(effects).where(mine).values(done=True, value=value, ended_at=self._clock()))
-
-    async def once_forget(self, job_id: str, step_id: str, key: str) -> None:
-        """Remove a call's record, so that it may be made again."""
-        mine = and_(effects.c.job_id == job_id, effects.c.step_id == step_id, effects.c.key == key)
-        async with self._db.write() as c:
-            await c.execute(delete(effects).where(mine))
 
     # --- ends
 
@@ -339,7 +332,9 @@ class Work:
             job_progress: in percent.
             message: what to tell; None when it waits for the same thing as before, so that polling leaves no trail.
         """
-        free = {"worker_id": None, "lease_until": None, "rung_at": None, "wake_at": wake_at}
+        # One that was cancelled just now, and whose worker had not heard of it, does not sleep first.
+        wake = case((jobs.c.cancel_requested, self._clock()), else_=wake_at)
+        free = {"worker_id": None, "lease_until": None, "rung_at": None, "wake_at": wake}
         async with self._db.write() as c:
             if message is None:
                 known = await c.execute(
@@ -352,6 +347,9 @@ class Work:
                 await self._emit(c, job_id, "status", data, progress=job_progress, message=message, **free)
             for run in runs:
                 await self._put_run(c, job_id, run)
+            now = self._clock()
+            if await wake_called(c, job_id, now):
+                await c.execute(update(jobs).where(jobs.c.id == job_id).values(wake_at=now))
 
     async def complete(self, job_id: str, results: Sequence[Result], metadata: dict[str, Any], message: str) -> None:
         """End a job well, and charge for it."""
@@ -359,6 +357,7 @@ class Work:
             changes = {"results": builtins(results), "metadata": builtins(metadata), "error": None}
             used = await self._cost(c, job_id, results)
             await self._end(c, job_id, JobStatus.COMPLETED, message, 100, used=used, **changes)
+            await drop_effects(c, job_id)
 
     async def _cost(self, c: AsyncConnection, job_id: str, results: Sequence[Result]) -> int:
         """Credits that a job did cost: by the first video that it delivered."""
@@ -368,11 +367,13 @@ class Work:
         its = (artifacts.c.step_id == first.step_id, artifacts.c.output == first.output)
         row = (await c.execute(select(artifacts).where(artifacts.c.job_id == job_id, *its))).mappings().one_or_none()
         info = to_artifact(row).info if row else None
-        return credits_for(info.duration_s, self._credits_per_second) if info else 0
+        return credits_for(info.worth_s, self._credits_per_second) if info else 0
 
-    async def fail(self, job_id: str, failure: Failure, job_progress: int) -> None:
-        """End a job badly."""
+    async def fail(self, job_id: str, failure: Failure, job_progress: int, broken: Sequence[StepRun] = ()) -> None:
+        """End a job badly, together with the steps that failed: all of it or nothing."""
         async with self._db.write() as c:
+            for run in broken:
+                await self._save_run(c, job_id, run, job_progress, None)
             await self._end(c, job_id, JobStatus.FAILED, failure.message, job_progress, error=builtins(failure))
 
     async def cancelled(self, job_id: str, job_progress: int) -> None:

@@ -22,9 +22,11 @@ class Scope(StrEnum):
     WRITE = "write"
     """Make, change and remove jobs and files of one's own."""
     ACCOUNT = "account"
-    """Change the account itself: its password, its keys."""
+    """Change the account itself: its password, its keys, where it has things told."""
     ADMIN = "admin"
     """The routes of admins; it makes nobody an admin."""
+    INTERNAL = "internal"
+    """The routes for the operator's own machines."""
 
 
 EVERY_SCOPE = frozenset(Scope)
@@ -82,13 +84,14 @@ class Movement(Struct, frozen=True, kw_only=True):
 
 
 class Principal(Struct, frozen=True):
-    """Who makes a request, and with what."""
+    """Who makes a request, and what they may do with what they showed."""
 
     user: User
     scopes: frozenset[Scope]
-    via: str
-    """`token` (JWT), `key` or `session` (the web application's cookie)."""
-    key_id: str | None = None
+    source: str = ""
+    """What it hangs on: `key:ID` or `session:HASH`; empty for a login of their own, which hangs on the account."""
+    until: float | None = None
+    """When what they showed runs out, and whatever is made from it; in seconds since the epoch."""
 
     @property
     def user_id(self) -> str:

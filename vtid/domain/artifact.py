@@ -20,6 +20,9 @@ class File(Struct, frozen=True, omit_defaults=True):
     path: Path
     name: str | None = None
     """The name that people see; the path's own name where None."""
+    url: str | None = None
+    """Of inputs: a signed link for a service outside, where services can reach this daemon or its bucket. It works for
+    a week."""
 
 
 class Video(File, frozen=True, omit_defaults=True):

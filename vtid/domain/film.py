@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vtid.domain.media import MediaInfo
+from vtid.domain.previewing import Previewing
 from vtid.domain.rendering import EncodeOptions, Part, RenderPlan, Rewritten
+from vtid.domain.timeline import Caption, Composed, Stretch, Timeline, Writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +44,9 @@ class Frame(Protocol):
         curve can shift them.
         """
 
+    def yuv8(self, box: Box) -> NDArray[np.uint8]:
+        """The same rounded to 8 bits: of 8-bit video all there is, and quicker. A copy."""
+
     def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Write the pixels of `yuv` (h×w×3, as `yuv()` gives them) where `mask` (h×w) is true; nothing else changes.
 
@@ -61,6 +66,10 @@ class Media(Protocol):
         With `start_s`, begins at the first frame at or after that time; `index` still counts from the first frame of
         the file where the container tells, so use `time_s` or `pts` to identify frames across calls.
         """
+
+    @property
+    def previews(self) -> Previewing:
+        """Making what an editor needs of a film before it edits it."""
 
     def ending(self, source: Path) -> str:
         """The ending, with its dot, of a result that is made of this file: its own, or `.mkv`.
@@ -168,4 +177,39 @@ class Media(Protocol):
         Raises:
             Misfit: a joint is bad, or the parts are not those of the plan; plan again with `copy=False`.
             MediaError: the target's container cannot hold the source's sound.
+        """
+
+    def compose(
+        self,
+        timeline: Timeline,
+        target: Path,
+        writing: Writing = ...,
+        *,
+        progress: Callable[[int], None] = ...,
+    ) -> Composed:
+        """Make a film of clips, drawings and sounds; each is read when its time comes.
+
+        Args:
+            timeline: what is seen and heard, to the frame and to the sample.
+            target: does not exist yet; its ending says the container: of a video, an animation (gif), a still, which is
+                the first frame (png, jpg), or sound alone (m4a, mp3, wav, ogg). Nothing is left there when this raises.
+            writing: how it is encoded.
+            progress: is told how many frames are written, after each.
+
+        Raises:
+            MediaError: a file has no such picture or sound, or cannot be read.
+            InvalidInput: the target's ending won't do, or its container does not hold the codec.
+        """
+
+    def explain(self, timeline: Timeline, target: Path, writing: Writing = ...) -> tuple[Stretch, ...]:
+        """How each stretch of a film would come about: copied or rendered, and why. Arguments as for `compose`.
+
+        Reads the packets of those sources once from which something might be copied.
+        """
+
+    def captions(self, path: Path) -> tuple[Caption, ...]:
+        """The lines of a subtitle file (SRT, WebVTT, ASS) in order of time.
+
+        Raises:
+            UnsupportedMedia: it is no subtitle file.
         """

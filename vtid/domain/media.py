@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 from msgspec import Struct
 
+WRITABLE = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".3gp": "3gp",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".ts": "mpegts",
+    ".m2ts": "mpegts",
+    ".mts": "mpegts",
+    ".flv": "flv",
+    ".mxf": "mxf",
+    ".nut": "nut",
+}
+"""Ending of a file that a video can be written to -> FFmpeg's name of its container."""
+
 STILLS = frozenset({"png", "jpg", "webp", "bmp", "tif"})
 """Containers that hold one picture."""
+
+
+MOST_PER_SECOND = 240
+"""Pictures that a second of video counts as at most."""
+
+MOST_PIXELS = 1 << 26
+"""67 million: a video of 12K, a square picture of 8192. A step has some copies of a picture in memory at once."""
+TOO_MANY_PIXELS = "too_many_pixels"
+"""The code of the problem that a file has whose pictures have more."""
 
 
 class VideoStream(Struct, frozen=True, omit_defaults=True):
@@ -89,6 +116,15 @@ class MediaInfo(Struct, frozen=True, omit_defaults=True):
         return "video" if self.video else "audio"
 
     @property
+    def worth_s(self) -> float:
+        """Seconds that it counts for: its duration, but no more pictures in a second than cameras take.
+
+        What a file says of its duration costs nothing to write; each of its pictures costs work.
+        """
+        frames = max((v.frames or 0 for v in self.video), default=0)
+        return max(self.duration_s, frames / MOST_PER_SECOND)
+
+    @property
     def width(self) -> int:
         """Coded width of the first video stream, 0 without one."""
         return self.video[0].width if self.video else 0
@@ -97,3 +133,9 @@ class MediaInfo(Struct, frozen=True, omit_defaults=True):
     def height(self) -> int:
         """Coded height of the first video stream, 0 without one."""
         return self.video[0].height if self.video else 0
+
+
+def writable_ending(path: Path) -> str:
+    """The ending, with its dot, of a file made from another: the same where it can be written, else `.mkv`."""
+    ending = path.suffix.lower()
+    return ending if ending in WRITABLE else ".mkv"

@@ -24,6 +24,8 @@ class EncodeOptions(Struct, frozen=True):
     """Constant rate factor; None: a value at which the loss does not show."""
     preset: str | None = None
     threads: int | None = None
+    quick: bool = False
+    """Where no preset is said: H.264 as good for half the work and a quarter more bytes."""
 
 
 class Span(Struct, frozen=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from vtid.domain.complaints import complaints
 from vtid.errors import Problem, did_you_mean
 
 VALUE = "value"
@@ -21,6 +21,8 @@ class Port(Struct, frozen=True):
     kind: str
     """A file kind (`video`, `audio` …) or `value`."""
     required: bool = True
+    many: bool = False
+    """Takes or gives any number of files, each under a name of its own: `dict[str, Audio]`."""
 
 
 class StepSpec(Struct, frozen=True):
@@ -33,6 +35,10 @@ class StepSpec(Struct, frozen=True):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     isolated: bool = True
+    lazy: bool = False
+    """Whether its input files are brought only when it asks for them."""
+    paid: bool = False
+    """Whether each run costs the operator money."""
 
     def input(self, name: str) -> Port | None:
         """The input of that name, or None."""
@@ -42,22 +48,17 @@ class StepSpec(Struct, frozen=True):
         """The output of that name, or None."""
         return next((p for p in self.outputs if p.name == name), None)
 
+    def takes_many(self, name: str) -> bool:
+        """Whether the input of that name takes any number of files."""
+        return any(p.many for p in self.inputs if p.name == name)
+
+    def data(self) -> list[str]:
+        """The outputs that are no files."""
+        return [p.name for p in self.outputs if p.kind == VALUE]
+
     def param_names(self) -> list[str]:
         """The params as a pipeline or a client writes them."""
         return [f.encode_name for f in msgspec.structs.fields(self.params)]
-
-
-def _choices(type_: Any, path: str) -> str:
-    """What the value at a path inside a param (`[2].type`, as msgspec has it) may be; "" where it is no choice."""
-    schema, parts = msgspec.json.schema_components([type_])
-    node = schema[0]
-    for name in ["", *re.findall(r"\[[^]]*\]|\w+", path)]:
-        if name:
-            node = node.get("items", {}) if name.startswith("[") else node.get("properties", {}).get(name, {})
-        while "$ref" in node:
-            node = parts[node["$ref"].rpartition("/")[2]]
-    choices = [one for option in (node, *node.get("anyOf", ())) for one in option.get("enum", ()) if one is not None]
-    return f"; one of: {', '.join(map(str, choices))}" if choices else ""
 
 
 def check_params(spec: StepSpec, values: dict[str, Any], *, place: str) -> list[Problem]:
@@ -79,13 +80,7 @@ def check_params(spec: StepSpec, values: dict[str, Any], *, place: str) -> list[
                 Problem(f"{place}{name}", f"{spec.name} has no such param{hint or '; ' + takes}", "unknown")
             )
             continue
-        try:
-            msgspec.convert(value, type=known.type, strict=False)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
-            path = path.rstrip("`")
-            words = f"{message}{_choices(known.type, path) if 'enum' in message else ''}"
-            problems.append(Problem(f"{place}{name}{path}", words, "invalid"))
+        problems += complaints(value, known.type, f"{place}{name}")
     for name, known in fields.items():
         if name not in values and known.required:
             problems.append(Problem(f"{place}{name}", f"{spec.name} needs this param", "missing"))

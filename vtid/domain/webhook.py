@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from vtid.domain.job import JobStatus
 
+LINK = "$link"
+"""Marks a place in a payload where a link is put when it is sent: `{"$link": {"key", "filename"}}`."""
+
 
 class HookEvent(StrEnum):
     """What is told."""
@@ -16,6 +19,8 @@ class HookEvent(StrEnum):
     COMPLETED = "job.completed"
     FAILED = "job.failed"
     CANCELLED = "job.cancelled"
+    CLIPS = "clips.completed"
+    """All clips of one request are processed."""
     TEST = "webhook.test"
     """Sent when its owner asks for it."""
 

@@ -19,8 +19,17 @@ class Bridge:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine and return its value, or raise what it raised."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Wait for a coroutine and return its value, or raise what it raised.
+
+        Raises:
+            RuntimeError: the bridge is closed: this thread outlived what it worked for.
+        """
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()  # or Python complains, far from here, that nobody awaited it
+            raise
+        return future.result()
 
     def close(self) -> None:
         """Stop the loop and its thread."""

@@ -12,15 +12,19 @@ import resource
 import signal
 import socket
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from vtid.domain.encoder import Candidate
 from vtid.domain.media import MediaInfo
 from vtid.engine.wire import (
     Channel,
+    Encoding,
     Failed,
     Limits,
     Log,
+    Note,
     OnceBegin,
     OnceEnd,
     OnceForget,
@@ -36,6 +40,7 @@ from vtid.sdk import Context, Media, Recorded
 
 _PR_SET_PDEATHSIG = 1
 PROBE_LIMIT_S = 90
+_NO_SOUND = Problem("", "has no sound", "no_audio")
 
 
 class PipeLink:
@@ -51,6 +56,11 @@ class PipeLink:
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Tell."""
         self._channel.send(Log(level, event, fields))
+
+    def note(self, outputs: dict[str, Any]) -> None:
+        """Tell, and wait until it is stored."""
+        self._channel.send(Note(outputs))
+        self._channel.command()
 
     def once_begin(self, key: str) -> Recorded:
         """Ask."""
@@ -104,7 +114,8 @@ def run_step(task: StepTask, channel: Channel) -> None:
     from vtid.models import Store  # noqa: PLC0415
     from vtid.plugins import load_one  # noqa: PLC0415
 
-    record = load_one(task.plugin, task.module, Path(task.path) if task.path else None, task.settings)
+    path = Path(task.path) if task.path else None
+    record = load_one(task.plugin, task.module, path, task.settings, presets=task.presets)
     step = next((s for name, s in record.steps.items() if name == task.step), None)
     if step is None:
         channel.send(Failed("bug", f"{task.step} could not be loaded: {record.reason or 'no such step'}"))
@@ -116,18 +127,38 @@ def run_step(task: StepTask, channel: Channel) -> None:
         attempt=task.attempt,
         started_at=task.started_at,
         workspace=Path(task.workspace),
-        media=_media(task.threads),
+        media=cast("Media", _WhenAsked(task, channel)),
         settings=record.settings,
         threads=task.threads,
         models=Store(Path(task.models), allow_non_commercial=task.allow_non_commercial),
+        callback_url=task.callback_url,
+        outputs=record.specs[task.step].data(),
     )
     channel.send(call(step, context, task.params, task.inputs))
 
 
-def _media(threads: int) -> Media:
-    from vtid.media import PyAVMedia  # noqa: PLC0415
+class _WhenAsked:
+    """A `Media` that is imported when the step first asks it for something: one that waits for a service never does."""
 
-    return PyAVMedia(threads=threads)
+    def __init__(self, task: StepTask, channel: Channel) -> None:
+        self._task = task
+        self._channel = channel
+
+    @cached_property
+    def _media(self) -> Media:
+        from vtid.media import PyAVMedia  # noqa: PLC0415
+        from vtid.media.hardware import Hardware  # noqa: PLC0415
+
+        return PyAVMedia(threads=self._task.threads, hardware=Hardware(self._task.hardware, self._tell))
+
+    def _tell(self, candidate: Candidate | None) -> None:
+        self._channel.send(Encoding(candidate.card, candidate.encoder.name) if candidate else Encoding(None))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._media, name)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return self._media.__reduce__()
 
 
 def answer_probe(task: ProbeTask, channel: Channel) -> None:
@@ -141,7 +172,7 @@ def answer_probe(task: ProbeTask, channel: Channel) -> None:
     signal.alarm(PROBE_LIMIT_S)
     path = Path(task.path)
     try:
-        info = probe(path)
+        info = probe(path, "audio" if task.kind == "audio" else "video")
         if task.kind == "video":
             require_video(info, path.name)
         elif task.kind == "audio":
@@ -157,9 +188,7 @@ def answer_probe(task: ProbeTask, channel: Channel) -> None:
 
 def _require_audio(info: MediaInfo, name: str) -> None:
     if not info.audio:
-        raise MediaError(
-            f"{name} has no sound; an audio file is needed here.", problems=[Problem("audio", "no sound", "no_audio")]
-        )
+        raise MediaError(f"{name} has no sound; a file with sound is needed here.", problems=[_NO_SOUND])
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from vtid.db import LeaseLost
@@ -58,3 +60,36 @@ class Control:
         """Sleep, but not through a stop."""
         self._pressed.wait(seconds)
         self.check()
+
+
+class Hands:
+    """The jobs that this process has in hand."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._controls: dict[str, Control] = {}
+
+    @property
+    def jobs(self) -> Collection[str]:
+        """Their ids."""
+        with self._lock:
+            return list(self._controls)
+
+    @contextmanager
+    def hold(self, job_id: str) -> Iterator[Control]:
+        """Have a job in hand for the length of the block."""
+        control = Control(job_id)
+        with self._lock:
+            self._controls[job_id] = control
+        try:
+            yield control
+        finally:
+            with self._lock:
+                del self._controls[job_id]
+
+    def stop(self, job_id: str, reason: Reason) -> None:
+        """Press the stop button of one of them."""
+        with self._lock:
+            control = self._controls.get(job_id)
+        if control:
+            control.stop(reason)

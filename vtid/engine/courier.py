@@ -19,7 +19,7 @@ import structlog
 from msgspec import Struct
 
 from vtid.db import Deliveries
-from vtid.domain.webhook import Attempt, Delivery, DeliveryState, Verdict
+from vtid.domain.webhook import LINK, Attempt, Delivery, DeliveryState, Verdict
 from vtid.engine.bridge import Bridge
 from vtid.engine.registrar import Registrar
 from vtid.errors import InvalidInput, VtidError
@@ -187,7 +187,17 @@ class Courier:
         result = payload.pop("result", None)
         if result:
             payload["data"] = payload["data"] | {"result_url": self._link(result["key"], result["filename"])}
-        return msgspec.json.encode(payload)
+        return msgspec.json.encode(self._linked(payload))
+
+    def _linked(self, value: Any) -> Any:
+        """The same with links in their places: they expire sooner than deliveries do."""
+        if isinstance(value, list):
+            return [self._linked(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {LINK}:
+            return self._link(value[LINK]["key"], value[LINK]["filename"])
+        return {name: self._linked(each) for name, each in value.items()}
 
     def _verdict(self, delivery: Delivery, tried: tuple[Attempt, float | None]) -> Verdict:
         attempt, after = tried

@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from vtid.db import Assets
 from vtid.domain.artifact import Asset
-from vtid.domain.media import MediaInfo
+from vtid.domain.media import TOO_MANY_PIXELS, MediaInfo
+from vtid.domain.pipeline import kind_of
 from vtid.engine.isolation import remove_folder
 from vtid.engine.prober import Prober
-from vtid.errors import MediaError, Problem
+from vtid.errors import InvalidInput, MediaError, Problem
 from vtid.storage import Room, Storage
 
 PROBED_KINDS = ("video", "audio")
-MEDIA_KINDS = (*PROBED_KINDS, "image")
 BLOCK = 1 << 20
 
 
@@ -92,6 +92,8 @@ class Examiner:
                 kind, info = await asyncio.to_thread(self._probe, local, file.kind)
             else:
                 kind = file.kind or ""
+                await asyncio.to_thread(self._bring, file.key, size, local)
+                await asyncio.to_thread(self._require_pixels, local)
         finally:
             await asyncio.to_thread(remove_folder, folder)
         asset = Asset(file.asset_id, kind, file.filename, size, twin.key if twin else file.key, 0.0, info, sha256)
@@ -101,6 +103,14 @@ class Examiner:
         if not local.exists():
             self._room.require(size)
             self._storage.fetch(key, local, link=True)
+
+    def _require_pixels(self, local: Path) -> None:
+        """Raise `MediaError` where a file, such as a mask, is a picture too large to be worked on; any other passes."""
+        try:
+            self._prober.probe(local)
+        except InvalidInput as error:
+            if any(problem.code == TOO_MANY_PIXELS for problem in error.problems):
+                raise
 
     def _probe(self, local: Path, kind: str | None) -> tuple[str, MediaInfo]:
         """Kind and facts. Raises `MediaError`, also where it is none of the kinds that can be used."""
@@ -131,8 +141,9 @@ def check_kind(asset: Asset, source: str, place: str) -> None:
         source: `video`, `audio`, `mask` …
         place: of the request, named in the complaint.
     """
-    if source in PROBED_KINDS and asset.kind != source and not (source == "audio" and asset.info and asset.info.audio):
+    kind = kind_of(source)
+    if kind in PROBED_KINDS and asset.kind != kind and not (kind == "audio" and asset.info and asset.info.audio):
         what = {"image": "a still picture", "audio": "sound without a picture", "video": "a video without sound"}
         is_ = what.get(asset.kind, f"a {asset.kind}")
-        message = f"{asset.filename} is {is_}; a {source} is needed here"
+        message = f"{asset.filename} is {is_}; a {kind} is needed here"
         raise MediaError(f"{message}.", problems=[Problem(place, message, "wrong_kind")])

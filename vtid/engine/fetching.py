@@ -1,4 +1,8 @@
-"""Files that a job was given by their URL: fetched as its first work, then judged as an upload is."""
+"""Files that a job was given by their URL: fetched as its first work, then judged as an upload is.
+
+A turn that fetches does nothing else. It holds the job's lease and no slot; when the files are there it lets go of the
+job, and whichever slot is free next goes on with it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,8 @@ from vtid.engine.isolation import remove_folder
 from vtid.engine.layout import source_key
 from vtid.engine.links import Pace
 from vtid.engine.retry import Backoff
-from vtid.errors import Cancelled, FetchFailed, InsufficientCredits, InvalidInput, RetryLater
-from vtid.net import Broken, Download, Fetched, Limits, Outbound
+from vtid.errors import Cancelled, FetchFailed, InsufficientCredits, InvalidInput, QuotaExceeded, RetryLater
+from vtid.net import Broken, Download, Fetched, Limits, Outbound, TooSlow
 from vtid.storage.base import safe_filename
 
 log = structlog.get_logger("vtid.fetch")
@@ -69,13 +73,32 @@ class Fetcher:
         self._backoff = backoff
         self._require_room = require_room
 
+    def take_turn(self, claim: Claim, control: Control, pace: Pace) -> None:
+        """Bring what can be brought now, and let go of the job: due at once, or when the other side may be well again.
+
+        Raises:
+            FetchFailed, InvalidInput: as `bring` does.
+        """
+        try:
+            self.bring(claim, control, pace)
+        except RetryLater as busy:
+            self.wait(claim, busy.after, busy.message)
+        else:
+            self.wait(claim, 0.0, None)
+
+    def wait(self, claim: Claim, seconds: float, message: str | None) -> None:
+        """Let go of a job until then. Of the same words as before nobody is told again."""
+        job, now = claim.job, time.time()
+        told = None if message == job.message else message
+        self._bridge.run(self._work.suspend(job.id, now + seconds, (), job_progress=job.progress, message=told))
+
     def bring(self, claim: Claim, control: Control, pace: Pace) -> Mapping[str, Asset]:
         """The files of a job by their source, once all of them are there.
 
         Raises:
             RetryLater: the line broke; what has come is kept.
             FetchFailed: it broke too often; what has come is kept all the same.
-        InvalidInput: a file is not to be had, or is not what the job needs.
+            InvalidInput: a file is not to be had, or is not what the job needs.
         """
         if not claim.fetches:
             return claim.assets
@@ -120,7 +143,8 @@ class Fetcher:
         try:
             return download.run(url, check=control.check, got=got)
         except Broken as error:
-            self._later(job, fetch, error, gained=download.kept > before)
+            # What drips is no gain: a server could hold a place for ever by it.
+            self._later(job, fetch, error, gained=download.kept > before and not isinstance(error, TooSlow))
 
     def _later(self, job: Job, fetch: Fetch, error: Broken, *, gained: bool) -> NoReturn:
         """Try again after a while; after too many attempts that brought nothing, never."""
@@ -144,7 +168,6 @@ class Fetcher:
             asset = examined.asset
             infos = {name: a.info for name, a in {**known, fetch.source: asset}.items() if a.info}
             self._intake.check_steps(job.pipeline, infos)
-            self._bridge.run(self._intake.require_quota(job.user_id, asset.size))
         except InvalidInput:
             storage.delete(key)
             raise
@@ -152,9 +175,10 @@ class Fetcher:
             job.original_filename = filename
         job.inputs |= {fetch.source: asset.id}
         estimate = self._intake.estimate(job.pipeline, pricing.longest(infos.values()))
+        quota = self._bridge.run(self._intake.quota(job.user_id))
         try:
-            self._bridge.run(self._work.fetches.done(job, fetch.source, asset, f"{filename} is here", estimate))
-        except InsufficientCredits:
+            self._bridge.run(self._work.fetches.done(job, fetch.source, asset, f"{filename} is here", estimate, quota))
+        except (InsufficientCredits, QuotaExceeded):
             storage.delete(key)
             raise
         return asset

@@ -26,10 +26,12 @@ from vtid.engine.wire import (
     Ack,
     Channel,
     Done,
+    Encoding,
     Failed,
     Later,
     Limits,
     Log,
+    Note,
     OnceBegin,
     OnceEnd,
     OnceForget,
@@ -109,11 +111,16 @@ class Child:
         return ""
 
 
+FRUGAL = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy would start a thread for each processor when it is imported, which costs up to 0.2 s of processor time. No step
+of ours multiplies matrices large enough to gain by that; how many threads it may have, a step is told."""
+
+
 def _environment(cwd: Path) -> dict[str, str]:
     """The worker's environment without other people's secrets: a step gets its settings from its context."""
     kept = {k: v for k, v in os.environ.items() if not any(word in k.upper() for word in SECRET_WORDS)}
     paths = [_PACKAGE_ROOT, *filter(None, [kept.get("PYTHONPATH")])]
-    return kept | {"TMPDIR": str(cwd), "PYTHONPATH": os.pathsep.join(paths)}
+    return FRUGAL | kept | {"TMPDIR": str(cwd), "PYTHONPATH": os.pathsep.join(paths)}
 
 
 class Watch(Struct):
@@ -126,6 +133,10 @@ class Watch(Struct):
     """Raises what the step is to end with: `Cancelled`, for one."""
     require_room: Callable[[], None]
     """Raises `DiskFull` when the disk is about to be."""
+    encoding: Callable[[Encoding], None] = lambda _encoding: None
+    """Is told when the step begins to encode on a card, and when it stops."""
+    stall_s: float = 0.0
+    """How long a step that encodes on a card may be silent before that has hung."""
 
 
 def run_isolated(task: StepTask, link: Link, watch: Watch) -> Outcome:
@@ -158,6 +169,8 @@ class _Supervisor:
         self.next_watch = 0.0
         self.next_disk = 0.0
         self.peak = 0
+        self.encodes_on: str | None = None
+        self.heard_at = time.monotonic()
 
     def run(self) -> Outcome:
         with selectors.DefaultSelector() as selector:
@@ -173,6 +186,7 @@ class _Supervisor:
                     if self.ended() and not selector.select(0):
                         raise StepCrashed(self.post_mortem())
                     continue
+                self.heard_at = time.monotonic()
                 for report in self.hear():
                     outcome = self.handle(report)
                     if outcome is not None:
@@ -195,8 +209,14 @@ class _Supervisor:
         match report:
             case Progress(fraction=fraction, message=message):
                 self.link.progress(fraction, message)
+            case Encoding(card=card):
+                self.encodes_on = card
+                self.watch.encoding(report)
             case Log(level=level, event=event, fields=fields):
                 self.link.log(level, event, fields)
+            case Note(outputs=outputs):
+                self.link.note(outputs)
+                self.child.channel.send(Ack())
             case OnceBegin(key=key):
                 self.child.channel.send(OnceReply(self.link.once_begin(key)))
             case OnceEnd(key=key, value=value):
@@ -223,6 +243,8 @@ class _Supervisor:
         now = time.time()
         if now > self.watch.deadline:
             raise StepCrashed(f"it took longer than {self.watch.deadline - self.task.started_at:g} s and was stopped")
+        if self.encodes_on and time.monotonic() - self.heard_at > self.watch.stall_s:
+            raise StepCrashed(f"its encoder hung: nothing was heard of it for {self.watch.stall_s:g} s")
         if now >= self.next_watch:
             self.next_watch = now + WATCH_S
             self.peak = max(self.peak, _memory(self.child.process.pid))

@@ -27,6 +27,7 @@ def asset_key(user_id: str, asset_id: str, filename: str) -> str:
     return f"{asset_prefix(user_id, asset_id)}{safe_filename(filename)}"
 
 
+WHOLE = "whole"
 CHUNKS = "temp/chunks/"
 
 
@@ -38,6 +39,16 @@ def parts_prefix(upload_id: str) -> str:
 def part_key(upload_id: str) -> str:
     """A part; one that is sent again never touches the one before."""
     return f"{parts_prefix(upload_id)}{uuid.uuid4().hex}"
+
+
+def placed_key(upload_id: str) -> str:
+    """Where the parts of an upload lie that could be written to their places at once."""
+    return f"{parts_prefix(upload_id)}{WHOLE}"
+
+
+def is_placed(key: str) -> bool:
+    """Whether a part lies there together with others."""
+    return key.endswith(f"/{WHOLE}")
 
 
 def source_key(user_id: str, job_id: str, name: str, filename: str) -> str:

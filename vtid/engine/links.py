@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from vtid.db import Work
 from vtid.engine.bridge import Bridge
 from vtid.errors import DiskFull, Unavailable
 from vtid.sdk import Recorded
+from vtid.sealing import Sealer
 
 log = structlog.get_logger("vtid.step")
 
@@ -49,7 +51,10 @@ class DatabaseLink:
         pace: of the job.
         job_progress: the whole job's percent for a step's fraction.
         title: the message where the step gives none.
+        says: the message, whatever the step gives.
         stopped: raises when the step has to end.
+        noted: stores outputs that the step tells before its end.
+        sealer: of what `once` keeps: links that somebody signed are among it.
     """
 
     def __init__(
@@ -62,7 +67,10 @@ class DatabaseLink:
         pace: Pace,
         job_progress: Callable[[float], int],
         title: str,
+        says: str = "",
         stopped: Callable[[], None],
+        noted: Callable[[dict[str, Any]], None],
+        sealer: Sealer,
     ) -> None:
         self._work = work
         self._bridge = bridge
@@ -70,13 +78,16 @@ class DatabaseLink:
         self._step_id = step_id
         self._pace = pace
         self._job_progress = job_progress
-        self._message = title
+        self._message = says or title
+        self._says = says
         self._stopped = stopped
+        self._noted = noted
+        self._sealer = sealer
 
     def progress(self, fraction: float, message: str | None) -> None:
         """Store it unless the last was just now. Raises `Cancelled`."""
         self._stopped()
-        self._message = message or self._message
+        self._message = self._says or message or self._message
         percent = self._job_progress(fraction)
         if self._pace.due():
             self._note(
@@ -101,18 +112,26 @@ class DatabaseLink:
         except (Unavailable, DiskFull) as error:
             log.warning("could not store a step's word", job_id=self._job_id, reason=error.message)
 
+    def note(self, outputs: dict[str, Any]) -> None:
+        """Store them, also for who has cancelled: what was ordered is still known by its number."""
+        self._noted(outputs)
+
     def once_begin(self, key: str) -> Recorded:
         """Store the intent, or say what is known."""
         self._stopped()
-        return self._bridge.run(self._work.once_begin(self._job_id, self._step_id, key))
+        known, sealed = self._bridge.run(self._work.effects.begin(self._job_id, self._step_id, key))
+        if sealed is None:
+            return known
+        return msgspec.structs.replace(known, value=msgspec.json.decode(self._sealer.open(sealed)))
 
     def once_end(self, key: str, value: Any) -> None:
         """Store the value."""
-        self._bridge.run(self._work.once_end(self._job_id, self._step_id, key, value))
+        sealed = self._sealer.seal(msgspec.json.encode(value).decode())
+        self._bridge.run(self._work.effects.end(self._job_id, self._step_id, key, sealed))
 
     def once_forget(self, key: str) -> None:
         """Remove what is stored."""
-        self._bridge.run(self._work.once_forget(self._job_id, self._step_id, key))
+        self._bridge.run(self._work.effects.forget(self._job_id, self._step_id, key))
 
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -6,30 +6,30 @@ with the step in hand.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
 from vtid.db import Claim, LeaseLost, Work
-from vtid.domain.artifact import Artifact
 from vtid.domain.job import Failure, JobStatus, StepRun, StepStatus
 from vtid.domain.pipeline import Step, holds
 from vtid.engine.bridge import Bridge
-from vtid.engine.control import Control, HandBack, Reason
+from vtid.engine.control import Control, HandBack, Hands, Reason
 from vtid.engine.delivery import Delivery, destinations
+from vtid.engine.downloads import WAIT_S, WAITS, Downloads
 from vtid.engine.fetching import Fetcher
 from vtid.engine.layout import Workspaces
 from vtid.engine.links import Pace
 from vtid.engine.retry import Policy
+from vtid.engine.standing import Standing
 from vtid.engine.stepper import Stepper
 from vtid.engine.steps import Outcome
-from vtid.engine.telling import log_end, summary
+from vtid.engine.telling import last_words, log_end, summary
 from vtid.engine.wire import Done, Failed, Later, Suspend
-from vtid.errors import Cancelled, NotFound, RetryLater, StepCrashed, StepFailed, Unavailable, VtidError
+from vtid.errors import Cancelled, NotFound, StepCrashed, StepFailed, Unavailable, VtidError
 
 log = structlog.get_logger("vtid.job")
 PARALLEL_STEPS = 4
@@ -48,6 +48,7 @@ class Runner:
         workspaces: scratch folders.
         policy: the operator's numbers.
         fetcher: brings files that jobs have only the URLs of.
+        downloads: where it does.
         clock: seconds since the epoch.
     """
 
@@ -60,6 +61,7 @@ class Runner:
         workspaces: Workspaces,
         policy: Policy,
         fetcher: Fetcher,
+        downloads: Downloads,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.work = work
@@ -69,40 +71,36 @@ class Runner:
         self.workspaces = workspaces
         self.policy = policy
         self.fetcher = fetcher
+        self.downloads = downloads
         self.clock = clock
-        self._lock = threading.Lock()
-        self._active: dict[str, Control] = {}
+        self._hands = Hands()
 
     @property
     def active(self) -> Collection[str]:
         """The jobs in hand."""
-        with self._lock:
-            return list(self._active)
+        return self._hands.jobs
 
     def stop(self, job_id: str, reason: Reason) -> None:
         """Press the stop button of a job in hand."""
-        with self._lock:
-            control = self._active.get(job_id)
-        if control:
-            control.stop(reason)
-
-    @contextmanager
-    def _in_hand(self, job_id: str) -> Iterator[Control]:
-        control = Control(job_id)
-        with self._lock:
-            self._active[job_id] = control
-        try:
-            yield control
-        finally:
-            with self._lock:
-                del self._active[job_id]
+        self._hands.stop(job_id, reason)
 
     def run(self, job_id: str) -> None:
-        """Take a job as far as it goes now. Nothing happens when another worker has it or it is not due."""
+        """Take a job as far as it goes now. Nothing happens when another worker has it or it is not due.
+
+        One whose files are to be brought first is only begun with here: they come beside, and the job then goes on in
+        a turn of its own.
+        """
         claim = self.bridge.run(self.work.claim(job_id))
         if claim is None:
             return
-        with self._in_hand(job_id) as control:
+        if not claim.fetches:
+            self._turn(claim)
+        elif not self.downloads.begin(claim.job.user_id, lambda: self._turn(claim)):
+            self._settle(lambda: self.fetcher.wait(claim, WAIT_S, WAITS), job_id)
+
+    def _turn(self, claim: Claim) -> None:
+        job_id = claim.job.id
+        with self._hands.hold(job_id) as control:
             turn = _Turn(self, claim, control)
             try:
                 turn.run()
@@ -140,7 +138,8 @@ class _Turn:
 
     def __init__(self, runner: Runner, claim: Claim, control: Control) -> None:
         self.runner = runner
-        self.job = claim.job
+        self.standing = Standing(claim, runner.bridge.run)
+        self.job = self.standing.job
         self.began = runner.clock()
         self.control = control
         self.policy = runner.policy
@@ -148,8 +147,7 @@ class _Turn:
         self.work = runner.work
         self.pace = Pace(self.policy.progress_per_second)
         self.needs = self.job.pipeline.dependencies()
-        self.runs: dict[str, StepRun] = {r.step_id: r for r in claim.runs}
-        self.made: dict[str, Artifact] = {f"{a.step_id}.{a.output}": a for a in claim.artifacts}
+        self.runs, self.made = self.standing.runs, self.standing.made
         self.unsaved: dict[str, StepRun] = {}
         self.news: str | None = None
         """What to tell when the job is suspended; None when it waits for the same thing as before."""
@@ -159,12 +157,8 @@ class _Turn:
     # --- the graph
 
     def run(self) -> None:
-        try:
-            self.assets = self.runner.fetcher.bring(self.claim, self.control, self.pace)
-        except RetryLater as busy:
-            wake_at, percent = self.runner.clock() + busy.after, self.percent()
-            told = self.work.suspend(self.job.id, wake_at, (), job_progress=percent, message=busy.message)
-            return self.bridge.run(told)
+        if self.claim.fetches:
+            return self.runner.fetcher.take_turn(self.claim, self.control, self.pace)
         if gone := self.job.inputs.keys() - self.assets.keys():
             raise NotFound(f"The file {', '.join(sorted(gone))} of this job was deleted.")
         while (ready := self.ready()) and len(ready) == 1 and self.next_wake() is None:
@@ -223,12 +217,14 @@ class _Turn:
         if (wake_at := self.next_wake()) is not None:
             unsaved = self.unsaved.values()
             self.bridge.run(
-                self.work.suspend(self.job.id, wake_at, unsaved, job_progress=self.percent(), message=self.news)
+                self.work.suspend(
+                    self.job.id, wake_at, unsaved, job_progress=self.standing.percent(), message=self.news
+                )
             )
             return
         results = self.runner.delivery.deliver(self.job, self.made)
         metadata = {r.step_id: r.outputs for r in self.runs.values() if r.outputs} | destinations(results)
-        words = summary(self.job, self.runs.values())
+        words = last_words(self.job, results) or summary(self.job, self.runs.values())
         self.bridge.run(self.work.complete(self.job.id, results, self.job.metadata | metadata, words))
         self.say(JobStatus.COMPLETED)
         self.runner.workspaces.remove(self.job.id)
@@ -239,7 +235,7 @@ class _Turn:
         """Run one step, or find out that it need not run."""
         run = self.runs[step.id]
         self.control.check()
-        if not holds(step.when, self.values()):
+        if not holds(step.when, self.standing.values()):
             return self.end_step(run, StepStatus.SKIPPED, "Not needed")
         if missing := set(step.labels) - self.policy.labels:
             # Another worker may have them: the job goes round until it meets one that does.
@@ -264,7 +260,16 @@ class _Turn:
             self.save(run, step.title)
         try:
             outcome = self.runner.stepper.run(
-                self.job, step, run, self.made, self.assets, self.control, deadline, self.pace, self.percent_at(step)
+                self.job,
+                step,
+                run,
+                self.made,
+                self.assets,
+                self.control,
+                deadline,
+                self.pace,
+                self.standing.percent_at(step),
+                partial(self.standing.told, run, keep=partial(self.work.note, self.job.id, run)),
             )
             self.step_ended(step, run, outcome, deadline)
         except StepFailed as error:
@@ -276,12 +281,12 @@ class _Turn:
             case Done(outputs=outputs):
                 self.still_mine()
                 artifacts, run.outputs = self.runner.stepper.keep(self.job, step, run, outputs, self.assets, self.made)
-                self.made |= {f"{a.step_id}.{a.output}": a for a in artifacts}
+                self.made.update({f"{a.step_id}.{a.output}": a for a in artifacts})
                 run.status, run.progress, run.ended_at = StepStatus.COMPLETED, 1.0, self.runner.clock()
-                self.bridge.run(self.work.complete_run(self.job.id, run, artifacts, job_progress=self.percent()))
+                self.standing.learn(run, partial(self.work.complete_run, self.job.id, run, artifacts))
                 self.runner.workspaces.remove(self.job.id, step.id)
             case Suspend(after=after, message=message) | Later(after=after, message=message):
-                self.wait(run, after, message or step.title, deadline)
+                self.wait(run, after, step.says or message or step.title, deadline)
             case Failed(kind="bug") as failed:
                 log.error("bug in a step", job_id=self.job.id, step_id=step.id, step=step.uses, trace=failed.trace)
                 self.step_failed(step, run, StepCrashed(f"it has a bug: {failed.message}"), final=False)
@@ -301,7 +306,8 @@ class _Turn:
         """Try again, go on without the step, or fail the job: as the pipeline says."""
         self.control.check()
         crashed = isinstance(error, StepCrashed)
-        words = f"{step.title}: {error.message}" if crashed else error.message
+        words = f"{step.title}: {error.message}" if crashed and not step.fails else error.message
+        words = step.fails.replace("{reason}", words) if step.fails else words
         run.error = Failure(code or error.code, words, step.id, error.problems, error.suggestion)
         if not final and run.attempt <= step.retries:
             delay = self.policy.backoff.delay(run.attempt)
@@ -309,7 +315,8 @@ class _Turn:
             return self.wait(run, delay, message, deadline=float("inf"))
         if step.on_error == "continue":
             return self.end_step(run, StepStatus.SKIPPED, words)
-        self.end_step(run, StepStatus.FAILED, words)
+        # Stored together with the job's end: one without the other would have the next worker go on with what follows.
+        run.status, run.message, run.ended_at = StepStatus.FAILED, words, self.runner.clock()
         raise _FailedError(run.error)
 
     def wait(self, run: StepRun, after: float, message: str, deadline: float) -> None:
@@ -327,46 +334,18 @@ class _Turn:
         self.save(run, None)
 
     def save(self, run: StepRun, message: str | None) -> None:
-        self.bridge.run(self.work.save_run(self.job.id, run, job_progress=self.percent(), message=message))
-
-    # --- facts
-
-    def values(self) -> dict[str, object]:
-        """What conditions may refer to."""
-        values: dict[str, object] = {f"job.{k}": v for k, v in self.job.params.items()}
-        values |= {f"source.{k}": v for k, v in self.assets.items()}
-        values |= {f"{r.step_id}.{k}": v for r in self.runs.values() for k, v in r.outputs.items()}
-        return values | self.made
-
-    def percent(self) -> int:
-        """The job's progress: how far the first step that has not ended has come in its range; never backwards."""
-        open_ = next((s for s in self.job.pipeline.steps if not self.runs[s.id].status.ended), None)
-        if open_ is None:
-            reached = 99.0
-        else:
-            low, high = open_.progress or (0, 100)
-            reached = low + (high - low) * self.runs[open_.id].progress if self.runs[open_.id].attempt else 0.0
-        self.job.progress = max(self.job.progress, min(99, int(reached)))
-        return self.job.progress
-
-    def percent_at(self, step: Step) -> Callable[[float], int]:
-        """The job's progress as one step comes along."""
-
-        def at(fraction: float) -> int:
-            self.runs[step.id].progress = fraction
-            return self.percent()
-
-        return at
+        self.bridge.run(self.work.save_run(self.job.id, run, job_progress=self.standing.percent(), message=message))
 
     # --- ends
 
     def failed(self, failure: Failure) -> None:
-        self.bridge.run(self.work.fail(self.job.id, failure, self.percent()))
+        broken = [run for run in self.runs.values() if run.status is StepStatus.FAILED]
+        self.bridge.run(self.work.fail(self.job.id, failure, self.standing.percent(), broken))
         self.say(JobStatus.FAILED, reason=failure.message, code=failure.code)
         self.runner.workspaces.remove(self.job.id)
 
     def cancelled(self) -> None:
-        self.bridge.run(self.work.cancelled(self.job.id, self.percent()))
+        self.bridge.run(self.work.cancelled(self.job.id, self.standing.percent()))
         self.say(JobStatus.CANCELLED)
         self.runner.workspaces.remove(self.job.id)
 

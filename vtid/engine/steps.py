@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import typing
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from vtid.domain.artifact import File
 from vtid.engine.wire import Done, Failed, Later, Suspend
 from vtid.errors import (
+    HardwareFailed,
     InvalidInput,
     NeedsAttention,
     RetryLater,
@@ -47,7 +49,9 @@ def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str,
     except RetryLater as busy:
         return Later(busy.after, busy.message)
     except (StepError, NeedsAttention, InvalidInput) as error:
-        return Failed(_kind(error), error.message, error.problems, error.suggestion)
+        return Failed(_kind(error), in_their_names(error.message, inputs), error.problems, error.suggestion)
+    except HardwareFailed as error:
+        return Failed(error.code, error.message)
     except StepCrashed:  # the link found a limit passed
         raise
     except MemoryError:
@@ -57,6 +61,21 @@ def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str,
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a step takes no worker with it
         message = error.message if isinstance(error, VtidError) else f"{type(error).__name__}: {error}"
         return Failed("bug", message, trace=traceback.format_exc())
+
+
+def in_their_names(message: str, inputs: dict[str, Any]) -> str:
+    """A message with the people's own names of files: in the workspace they lie under those of the inputs.
+
+    Args:
+        message: of an error; may name files by the names that they have in the workspace.
+        inputs: as for `call`.
+    """
+    for value in inputs.values():
+        for file in [value, *(value.values() if isinstance(value, dict) else ())]:
+            if isinstance(file, dict) and file.get("name") and "path" in file:
+                known = re.escape(Path(file["path"]).name)
+                message = str(file["name"]).join(re.split(rf"(?<![\w./-]){known}(?![\w-]|\.\w)", message))
+    return message
 
 
 def _kind(error: VtidError) -> str:
@@ -79,8 +98,14 @@ def _outputs(made: Any, type_: type[msgspec.Struct]) -> dict[str, Any]:
         raise TypeError(f"run() returned {type(made).__name__}, not {type_.__name__}")
     out: dict[str, Any] = {}
     for field in msgspec.structs.fields(type_):
-        value = getattr(made, field.name)
-        out[field.name] = (
-            {"path": str(value.path), "name": value.name} if isinstance(value, File) else msgspec.to_builtins(value)
-        )
+        out[field.name] = _output(getattr(made, field.name))
     return out
+
+
+def _output(value: Any) -> Any:
+    """A file, several files by name, or data."""
+    if isinstance(value, File):
+        return {"path": str(value.path), "name": value.name}
+    if isinstance(value, dict) and value and all(isinstance(one, File) for one in value.values()):
+        return {str(name): _output(one) for name, one in value.items()}
+    return msgspec.to_builtins(value)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from vtid.domain.artifact import Asset
-from vtid.domain.job import Job, JobStatus, StepRun
+from vtid.domain.job import Job, JobStatus, Result, StepRun
 
 log = structlog.get_logger("vtid.job")
+
+
+def last_words(job: Job, results: Sequence[Result]) -> str | None:
+    """The last words that the pipeline has for what was delivered."""
+    pairs = zip(job.pipeline.deliver, results, strict=False)
+    return next((said for wanted, result in pairs if (said := wanted.says.get(result.step_id))), None)
 
 
 def summary(job: Job, runs: Iterable[StepRun]) -> str:

@@ -7,12 +7,10 @@ A part is stored under a key of its own first, then noted in the database; from 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
-from typing import Any
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -20,12 +18,13 @@ from msgspec import Struct
 from vtid.db import Assets, Upload, UploadPart, Uploads
 from vtid.domain.artifact import Asset
 from vtid.engine.examining import Examiner, Incoming
-from vtid.engine.layout import asset_key, asset_prefix, part_key, parts_prefix
+from vtid.engine.layout import asset_key, asset_prefix, is_placed, parts_prefix
+from vtid.engine.parts import PartWriter, Running
 from vtid.errors import Conflict, InvalidInput, NotFound, Problem, TooLarge
 from vtid.storage import DirectPart, DirectUploads, Storage
-from vtid.storage.base import safe_filename
-from vtid.storage.hashing import HashingWriter
+from vtid.storage.base import Piece, safe_filename
 
+T = TypeVar("T")
 MOST_RUNNING = 1000
 """Uploads whose hash is kept on the way; of more, the files are read once again."""
 
@@ -37,70 +36,6 @@ class UploadRules(Struct, frozen=True):
     expire_s: float
     max_open: int
     """Unfinished uploads of one user."""
-
-
-class Running(Struct, frozen=True):
-    """The hash of an upload's beginning, as it was sent through this process, in order."""
-
-    position: int
-    hash: Any
-    keys: tuple[str, ...]
-    """Of the parts that it went over: it holds for them alone."""
-
-
-class PartWriter(HashingWriter):
-    """A part on its way into the storage; it counts once it is noted.
-
-    Where the storage can, it may be noted again and again as it grows, so that a long part loses little in a crash, and
-    a file that comes in one part is never copied.
-    """
-
-    def __init__(self, storage: Storage, upload: Upload, before: Running | None, *, growing: bool) -> None:
-        self.key = part_key(upload.id)
-        self.before = before or Running(0, hashlib.sha256(), ())
-        grown = storage.growing(self.key) if growing else None
-        self.grows = grown is not None
-        self.noted = False
-        self._grown = grown
-        # Most parts are joined and gone before the disk would see them; what a power cut takes is sent again.
-        super().__init__(storage.writer(self.key, durable=False), self.before.hash.copy())
-
-    @property
-    def size(self) -> int:
-        """Bytes so far."""
-        return self._grown.size if self._grown else super().size
-
-    def at(self, position: int) -> UploadPart:
-        """What was written, at its place in the file."""
-        return UploadPart(position, self.size, self.key)
-
-    def write(self, data: bytes) -> None:
-        """Append."""
-        if self._grown:
-            self.hash.update(data)
-            self._grown.write(data)
-        else:
-            super().write(data)
-
-    def sync(self) -> None:
-        """Have what was written so far survive; of a part that grows."""
-        assert self._grown is not None
-        self._grown.sync()
-
-    def __enter__(self) -> PartWriter:
-        """Begin."""
-        if not self._grown:
-            super().__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Publish it; of one that grows, what was noted stays either way."""
-        if self._grown:
-            self._grown.close()
-        else:
-            super().__exit__(kind, error, trace)
 
 
 class Uploading:
@@ -147,8 +82,9 @@ class Uploading:
         *,
         chunk_size: int | None = None,
         metadata: str | None = None,
+        named: str = "size",
     ) -> Upload:
-        """Make room for a file.
+        """Make room for a file; `named` is what the protocol calls its size, and the rest is as `Upload` has it.
 
         Raises:
             InvalidInput: no bytes.
@@ -157,12 +93,12 @@ class Uploading:
             Conflict: a direct one where the storage is a folder.
         """
         if size < 1:
-            raise InvalidInput("An empty file is no use.", problems=[Problem("size", "must be at least 1")])
+            raise InvalidInput("An empty file is no use.", problems=[Problem(named, "must be at least 1")])
         if size > self.rules.max_bytes:
             limit = f"at most {self.rules.max_bytes >> 20} MB"
             raise TooLarge(
                 f"The file is larger than {self.rules.max_bytes >> 20} MB.",
-                problems=[Problem("size", limit, "too_large")],
+                problems=[Problem(named, limit, "too_large")],
                 suggestion="Raise server.max_upload_mb, or process the file where it lies with `vtid run`.",
             )
         upload_id, filename = str(uuid.uuid4()), safe_filename(filename, "upload")
@@ -196,18 +132,30 @@ class Uploading:
         """The parts that are there, by position."""
         return await self._uploads.parts(upload.id)
 
-    def writer(self, upload: Upload, *, growing: bool = False) -> PartWriter:
-        """Store a part; with `growing`, one that may be noted before its end, where the storage can."""
-        return PartWriter(self._storage, upload, self._running.get(upload.id), growing=growing)
+    def writer(self, upload: Upload, *, growing: bool = False, place: int | None = None) -> PartWriter:
+        """Store a part.
+
+        Args:
+            upload: it is of.
+            growing: whether it may be noted before its end, where the storage can.
+            place: of its first byte in the file, where that is known; of what was written there once already it
+                takes nothing away.
+        """
+        return PartWriter(self._storage, upload, self._running.get(upload.id), growing=growing, place=place)
 
     async def refuse(self, writer: PartWriter) -> None:
         """Forget a part that is not what it should be; one that was noted stays."""
         if not writer.noted:
-            await asyncio.to_thread(self._storage.delete, writer.key)
+            await asyncio.to_thread(writer.release)
 
-    async def put(self, upload: Upload, writer: PartWriter, position: int) -> None:
-        """Acknowledge a part at its place, instead of an earlier one there."""
-        await self._note(self._uploads.put_part(upload.id, writer.at(position)), upload, writer, position)
+    async def put(self, upload: Upload, writer: PartWriter, position: int) -> int:
+        """Acknowledge a part at its place, instead of an earlier one there. Returns how many parts there are now."""
+        earlier, count = await self._noted(
+            self._uploads.put_part(upload.id, writer.at(position)), upload, writer, position
+        )
+        if earlier and not is_placed(earlier):  # where others have their places; it goes with all of them
+            await asyncio.to_thread(self._storage.delete, earlier)
+        return count
 
     async def append(self, upload: Upload, writer: PartWriter, position: int) -> None:
         """Acknowledge a part behind the others, or that it has grown.
@@ -215,21 +163,23 @@ class Uploading:
         Raises:
             Conflict: another request was faster.
         """
-        await self._note(self._uploads.append(upload.id, writer.at(position)), upload, writer, position)
+        await self._noted(self._uploads.append(upload.id, writer.at(position)), upload, writer, position)
 
-    async def _note(self, noting: Awaitable[str | None], upload: Upload, writer: PartWriter, position: int) -> None:
-        doomed = None if writer.noted else writer.key  # of what counts already, nothing goes because more did not
+    async def _noted(self, noting: Awaitable[T], upload: Upload, writer: PartWriter, position: int) -> T:
         end, before = position + writer.size, writer.before
         try:
-            doomed = await noting
-            writer.noted = True
-            if before.position == position:
-                if len(self._running) > MOST_RUNNING:
-                    self._running.pop(next(iter(self._running)))
-                self._running[upload.id] = Running(end, writer.hash.copy(), (*before.keys, writer.key))
-        finally:
-            if doomed:
-                await asyncio.to_thread(self._storage.delete, doomed)
+            told = await noting
+        except BaseException:
+            # Of what counts already, nothing goes because more did not; of a place in the whole, nothing by itself.
+            if not writer.noted and not is_placed(writer.key):
+                await asyncio.to_thread(self._storage.delete, writer.key)
+            raise
+        writer.noted = True
+        if before.position == position:
+            if len(self._running) > MOST_RUNNING:
+                self._running.pop(next(iter(self._running)))
+            self._running[upload.id] = Running(end, writer.hash.copy(), (*before.keys, writer.key))
+        return told
 
     def _hashed(self, upload: Upload, parts: Sequence[UploadPart]) -> str | None:
         """The hash of the whole, where all of it came through here in order."""
@@ -279,7 +229,7 @@ class Uploading:
             raise missing(at, upload)
         key = asset_key(upload.user_id, upload.id, upload.filename)
         try:
-            await asyncio.to_thread(self._storage.join, [(part.key, part.size) for part in parts], key)
+            await asyncio.to_thread(self._storage.join, [_piece(part) for part in parts], key)
         except NotFound:
             await self._forget_lost(upload, parts)
             raise
@@ -290,7 +240,8 @@ class Uploading:
 
         def is_whole(part: UploadPart) -> bool:
             try:
-                return self._storage.stat(part.key).size >= part.size
+                piece = _piece(part)
+                return self._storage.stat(piece.key).size >= piece.start + piece.size
             except NotFound:
                 return False
 
@@ -360,6 +311,11 @@ class Uploading:
                 await self.drop(upload)
             count += len(found)
         return count
+
+
+def _piece(part: UploadPart) -> Piece:
+    """Where a part lies."""
+    return Piece(part.key, part.size, part.position if is_placed(part.key) else 0)
 
 
 def missing(at: int, upload: Upload) -> Conflict:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from vtid.domain.encoder import Choices
 from vtid.domain.media import MediaInfo
 from vtid.errors import Problem
-from vtid.sdk import Recorded
+from vtid.sdk import Presets, Recorded
 
 HEADER = struct.Struct("!I")
 MAX_MESSAGE = 16 << 20
@@ -53,6 +54,10 @@ class StepTask(Message):
     models: str
     """The folder of the operator's models."""
     allow_non_commercial: bool
+    callback_url: str | None = None
+    presets: Presets = Presets()
+    hardware: Choices = Choices()
+    """With which it may encode."""
 
 
 class ProbeTask(Message):
@@ -69,7 +74,7 @@ class OnceReply(Message):
 
 
 class Ack(Message):
-    """The answer to `OnceEnd` and `OnceForget`: it is on the disk."""
+    """The answer to `Note`, `OnceEnd` and `OnceForget`: it is on the disk."""
 
 
 # --- step to worker
@@ -82,12 +87,26 @@ class Progress(Message):
     message: str | None
 
 
+class Encoding(Message):
+    """From now on it encodes on a card; no answer."""
+
+    card: str | None
+    """None: it does not any more."""
+    encoder: str = ""
+
+
 class Log(Message):
     """A line for the job's log; no answer."""
 
     level: str
     event: str
     fields: dict[str, Any]
+
+
+class Note(Message):
+    """Outputs that are known before the end; answered by `Ack`."""
+
+    outputs: dict[str, Any]
 
 
 class OnceBegin(Message):
@@ -155,7 +174,21 @@ class ProbeFailed(Message):
 
 
 Command = StepTask | ProbeTask | OnceReply | Ack
-Report = Progress | Log | OnceBegin | OnceEnd | OnceForget | Done | Suspend | Later | Failed | Probed | ProbeFailed
+Report = (
+    Progress
+    | Encoding
+    | Log
+    | Note
+    | OnceBegin
+    | OnceEnd
+    | OnceForget
+    | Done
+    | Suspend
+    | Later
+    | Failed
+    | Probed
+    | ProbeFailed
+)
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
-import psutil
 import structlog
 
 from vtid.db import Jobs, Work
@@ -18,6 +15,7 @@ from vtid.engine.bridge import Bridge
 from vtid.engine.control import Reason
 from vtid.engine.courier import Courier
 from vtid.engine.housekeeping import Housekeeping
+from vtid.engine.processes import is_alive, this_machine
 from vtid.engine.runner import Runner
 from vtid.errors import VtidError
 
@@ -190,21 +188,3 @@ class Worker:
         if room > 0:
             for job_id in self._bridge.run(self._work.due(room)):
                 self._bell.ring(job_id)
-
-
-def this_machine() -> str:
-    """Names this machine and, in containers that share a host name, the space that its process ids are from."""
-    try:
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        space = ""
-    return f"{socket.gethostname()} {space}".strip()
-
-
-def is_alive(pid: int, noted_at: float) -> bool:
-    """Whether a process id still names the process that it did then, and not a later one."""
-    try:
-        process = psutil.Process(pid)
-        return bool(process.create_time() <= noted_at and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False

@@ -11,6 +11,7 @@ from av.container import InputContainer, OutputContainer
 from av.format import ContainerFormat
 from av.format import Flags as FormatFlags
 
+from vtid.domain.media import WRITABLE
 from vtid.errors import InvalidInput, MediaError, Problem, UnsupportedMedia, VtidError
 
 IMAGES = {"png": "png", "jpeg": "jpg", "webp": "webp", "bmp": "bmp", "tiff": "tif"}
@@ -25,27 +26,17 @@ _READABLE = (
 """Only containers that hold their own bytes. Playlists (HLS, DASH, concat) would let a stranger's file name other files
 and addresses, which the daemon would then read."""
 
-_WRITABLE = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".3gp": "3gp",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".ts": "mpegts",
-    ".m2ts": "mpegts",
-    ".mts": "mpegts",
-    ".flv": "flv",
-    ".mxf": "mxf",
-    ".nut": "nut",
+ADVICE = {
+    "video": "Give a video, such as MP4, MOV, MKV, WebM, AVI or TS.",
+    "audio": "Give a sound, such as WAV, MP3, M4A, FLAC or OGG.",
 }
+"""What to give instead of a file that is none, by what is wanted."""
 
 
 def explain(path: Path, error: Exception) -> MediaError:
     """Any failure inside FFmpeg as words for a person."""
     return MediaError(
-        f"{path.name} cannot be read: {_reason(error)}. Give a video that plays from start to end, or convert it anew.",
+        f"{path.name} cannot be read: {_reason(error)}. Give one that plays from start to end, or convert it anew.",
         problems=[Problem("", str(error), code="decode_failed")],
     )
 
@@ -73,8 +64,14 @@ def reading(path: Path) -> Iterator[None]:
         raise explain(path, error) from error
 
 
-def open_input(path: Path) -> InputContainer:
+def open_input(path: Path, wanted: str = "video", *, packets_only: bool = False) -> InputContainer:
     """Open a file for reading.
+
+    Args:
+        path: of the file.
+        wanted: `video` or `audio`, for the words of complaints.
+        packets_only: no picture of it will be decoded. Of MP4 and MOV, whose headers tell all else, none is decoded on
+            opening either then.
 
     Raises:
         InvalidInput: there is no such file.
@@ -85,9 +82,20 @@ def open_input(path: Path) -> InputContainer:
     options = {"format_whitelist": _READABLE, "protocol_whitelist": "file"}
     with reading(path):
         try:
-            return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+            return av.open(
+                f"file:{path}",
+                "r",
+                options={"skip_frame": "all"} if packets_only and _is_mp4(path) else {},
+                container_options=options,
+                metadata_errors="replace",
+            )
         except (av.error.InvalidDataError, av.error.ArgumentError, EOFError) as error:
-            raise _unopened(path) from error
+            raise _unopened(path, ADVICE[wanted]) from error
+
+
+def _is_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
 
 
 def _refuse_empty(path: Path) -> None:
@@ -100,13 +108,13 @@ def _refuse_empty(path: Path) -> None:
         )
 
 
-def _unopened(path: Path) -> VtidError:
+def _unopened(path: Path, advice: str) -> VtidError:
     """Why FFmpeg could not open it: a container it knows, but cut off; or nothing it knows."""
     with path.open("rb") as file:
         head = file.read(16)
     if head[:3] == b"\xff\xd8\xff":  # FFmpeg takes a JPEG for one of a numbered row, which is not let in
         return MediaError(
-            f"{path.name} is a still picture. Give a video.",
+            f"{path.name} is a still picture. {advice}",
             problems=[Problem("", "is a still picture", code="still_picture")],
         )
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head[:4] == b"\x1aE\xdf\xa3":
@@ -116,8 +124,7 @@ def _unopened(path: Path) -> VtidError:
             problems=[Problem("", "the index (moov, or the Matroska header) is missing", code="cut_off")],
         )
     return UnsupportedMedia(
-        f"{path.name} is not a media file: no video, audio or picture format was recognised in it. "
-        "Give a video, such as MP4, MOV, MKV, WebM, AVI or TS.",
+        f"{path.name} is not a media file: no video, audio or picture format was recognised in it. {advice}",
         problems=[Problem("", "no known format", code="unsupported_media")],
     )
 
@@ -144,18 +151,12 @@ def _isobmff(container: InputContainer, path: Path) -> str:
 def output_format(path: Path) -> str:
     """FFmpeg's name of the container that a path's ending asks for. Raises `InvalidInput` where there is none."""
     try:
-        return _WRITABLE[path.suffix.lower()]
+        return WRITABLE[path.suffix.lower()]
     except KeyError:
-        known = ", ".join(ending[1:] for ending in _WRITABLE)
+        known = ", ".join(ending[1:] for ending in WRITABLE)
         raise InvalidInput(
             f'The ending "{path.suffix}" of {path.name} names no container that can be written. Use one of: {known}.'
         ) from None
-
-
-def writable_ending(path: Path) -> str:
-    """The ending, with its dot, of a file made from another: the same where it can be written, else `.mkv`."""
-    ending = path.suffix.lower()
-    return ending if ending in _WRITABLE else ".mkv"
 
 
 def keeps_headers_apart(name: str) -> bool:

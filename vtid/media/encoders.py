@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -13,13 +11,14 @@ import av
 from av import Codec, CodecContext, VideoFrame
 from av.codec.codec import find_best_pix_fmt_of_list
 from av.codec.context import Flags
-from av.sidedata.sidedata import SideData
 from av.video.codeccontext import VideoCodecContext
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from vtid.domain.media import VideoStream
+from vtid.domain.timeline import Canvas, Writing
 from vtid.errors import InvalidInput, MediaError
 from vtid.media.pixels import bit_depth
+from vtid.media.sidedata import display_matrix, hdr_options
 from vtid.sdk import EncodeOptions
 
 _BY_NAME = {
@@ -52,8 +51,12 @@ cropping counts in chroma samples."""
 _MPEG_TS = frozenset(("libx264", "libx265"))
 """FFmpeg does not say what MPEG-TS holds; this is what players expect in it."""
 
-_GOP_SECONDS = 3
-_MAX_GOP = 250
+_IN_ORDER = ("avi", "flv")
+"""The one holds no times of showing; the other begins later by as much as frames are coded before they are shown."""
+
+_GOP_SECONDS, _COMPOSED_GOP_SECONDS, _MAX_GOP = 3, 8, 250
+_PROXY_CRF, _PROXY_GOP, _PROXY_FAST, _PROXY_FAST_GOP = 26.0, 12, 30, 15
+"""The last three: frames from key frame to key frame, to this rate and above it."""
 
 PRORES_PROFILES = {
     "Proxy": "proxy",
@@ -132,8 +135,8 @@ def plan_encode(
     pixel_format = _pixel_format(encoder, first.format.name)
     if encoder == "prores_ks" and source.codec != "prores" and "444" in pixel_format:
         profile = "4444"
-    wanted = {**_base_options(encoder, options, profile), **_hdr_options(encoder, first)}
-    if container == "avi":
+    wanted = {**_base_options(encoder, options, profile), **hdr_options(encoder, first)}
+    if container in _IN_ORDER:
         wanted["bf"] = "0"
     return EncodePlan(
         encoder=encoder,
@@ -155,6 +158,60 @@ def plan_encode(
         field_order=field_order if interlaced else None,
         display_matrix=display_matrix(first),
     )
+
+
+def composing_plan(canvas: Canvas, container: str, writing: Writing) -> EncodePlan:
+    """How a film is encoded that is not made from one source.
+
+    Args:
+        canvas: its picture.
+        container: FFmpeg's name of the one that is written.
+        writing: what was asked for.
+
+    Raises:
+        InvalidInput: the container does not hold the codec.
+    """
+    encoder = _BY_NAME[writing.codec]
+    if encoder not in _holds(container):
+        raise InvalidInput(f"codec: {container} holds no {writing.codec}.")
+    options = _base_options(encoder, EncodeOptions(crf=writing.crf, preset=writing.preset), None)
+    if writing.bit_rate:
+        options.pop("crf", None)
+        options["b"] = str(writing.bit_rate)
+    if container in _IN_ORDER:
+        options["bf"] = "0"
+    return EncodePlan(
+        encoder=encoder,
+        pixel_format="yuv420p",
+        width=canvas.width,
+        height=canvas.height,
+        time_base=1 / canvas.rate,
+        rate=canvas.rate,
+        options=options,
+        gop=max(1, min(_MAX_GOP, round(canvas.rate * _COMPOSED_GOP_SECONDS))),
+        threads=None,
+        sample_aspect=Fraction(1),
+        colors=(1, 1, 1, 1),
+        field_order=None,
+        display_matrix=None,
+    )
+
+
+def proxy_plan(width: int, height: int, tick: Fraction, rate: Fraction, container: str) -> EncodePlan:
+    """How a proxy is encoded: players must find each frame fast, and show no frame late.
+
+    Args:
+        width: pixels, even.
+        height: likewise.
+        tick: seconds.
+        rate: frames per second, on average.
+        container: FFmpeg's name of the one that is written.
+    """
+    plan = composing_plan(Canvas(width, height, rate), container, Writing(crf=_PROXY_CRF, preset="veryfast"))
+    # No key frames at cuts: with the grid kept, a player knows how far it has to decode.
+    options = plan.options | {"bf": "0", "sc_threshold": "0"}
+    gop = _PROXY_GOP if rate <= _PROXY_FAST else _PROXY_FAST_GOP
+    return structs.replace(plan, time_base=tick, gop=gop, options=options)
 
 
 def configure(context: VideoCodecContext, plan: EncodePlan, threads: int) -> None:
@@ -273,68 +330,19 @@ def _base_options(encoder: str, options: EncodeOptions, profile: str | None) -> 
         return chosen
 
     if encoder == "libx264":
-        return tuned(16, "veryfast")
+        # Without what superfast leaves out and is told here, the same quality takes half as many bytes again.
+        tree = {"mbtree": "1", "rc-lookahead": "10"}
+        return {**tuned(15.5, "superfast"), **tree} if options.quick and not options.preset else tuned(16, "veryfast")
     if encoder == "libx265":
         return {**tuned(17, "veryfast"), "x265-params": "log-level=error:open-gop=0"}
     if encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only: else it prints its settings, and offers no other switch
         return tuned(20, "8")
-    if encoder == "libvpx-vp9":
-        return {"crf": tuned(18)["crf"], "deadline": "good", "cpu-used": "4", "row-mt": "1"}
-    if encoder == "libvpx":
-        return {"crf": tuned(6)["crf"], "b": "40M", "deadline": "good", "cpu-used": "4"}
+    if encoder in ("libvpx-vp9", "libvpx"):
+        own = {"crf": "18", "row-mt": "1"} if encoder == "libvpx-vp9" else {"crf": "6", "b": "40M"}
+        return {**own, "crf": tuned(float(own["crf"]))["crf"], "deadline": "good", "cpu-used": "4"}
     if encoder == "prores_ks":
         return {"profile": PRORES_PROFILES.get(profile or "", "hq"), "vendor": "apl0"}
     if encoder == "mpeg4":
         return {"flags": "+qscale", "global_quality": "236"}  # quantiser 2
     return {"level": "3", "slicecrc": "1"} if encoder == "ffv1" else {}
-
-
-def _hdr_options(encoder: str, first: VideoFrame) -> dict[str, str]:
-    """The mastering display and light levels of an HDR source, in each encoder's own words."""
-    if encoder not in ("libx264", "libx265", "libsvtav1"):
-        return {}
-    decimal = encoder == "libsvtav1"
-    parts = [*_mastering(first, encoder, decimal=decimal), *_light_level(first, encoder)]
-    if not parts:
-        return {}
-    if encoder == "libx265":
-        parts = ["log-level=error", "open-gop=0", *parts]
-    return {
-        {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}[encoder]: ":".join(parts)
-    }
-
-
-def _mastering(first: VideoFrame, encoder: str, *, decimal: bool) -> Iterator[str]:
-    """From FFmpeg's AVMasteringDisplayMetadata: red, green, blue, white (x, y each), darkest, brightest; fractions."""
-    data = _side_data(first, "MASTERING_DISPLAY_METADATA")
-    if not data or not all(struct.unpack_from("=2i", data, 80)):
-        return
-    numbers = struct.unpack_from("=20i", data)
-    values = [n / d if d else 0.0 for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
-    chroma = [f"{v:.5f}" if decimal else str(round(v * 50000)) for v in values[:8]]
-    light = [f"{v:.4f}" if decimal else str(round(v * 10000)) for v in (values[9], values[8])]
-    red, green, blue, white = (",".join(chroma[at : at + 2]) for at in (0, 2, 4, 6))
-    name = "master-display" if encoder == "libx265" else "mastering-display"
-    yield f"{name}=G({green})B({blue})R({red})WP({white})L({','.join(light)})"
-
-
-def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
-    if data := _side_data(first, "CONTENT_LIGHT_LEVEL"):
-        most, average = struct.unpack_from("=2I", data)
-        name = {"libx264": "cll", "libx265": "max-cll", "libsvtav1": "content-light"}[encoder]
-        yield f"{name}={most},{average}"
-
-
-def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
-    entries: Iterable[SideData] = frame.side_data  # type: ignore[assignment] # PyAV's stub says dict; it is a list
-    for entry in entries:
-        if entry.type.name == kind:
-            return bytes(entry)
-    return None
-
-
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    """The container's turn and flip of the picture, as its nine numbers."""
-    data = _side_data(frame, "DISPLAYMATRIX")
-    return struct.unpack("=9i", data) if data else None

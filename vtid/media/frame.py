@@ -61,6 +61,20 @@ class PlanarFrame:
 
         Chroma is repeated, not interpolated: what is read and painted back unchanged leaves the samples as they were.
         """
+        out: NDArray[np.float32] = np.multiply(self._merged(box), np.float32(1 / self._scale), dtype=np.float32)
+        return out
+
+    def yuv8(self, box: Box) -> NDArray[np.uint8]:
+        """The same rounded to 8 bits, which of 8-bit video loses nothing and takes a third of the time. A copy."""
+        values = self._merged(box)
+        if self.bit_depth <= 8:
+            return np.asarray(values, np.uint8)
+        half, shift = self._scale // 2, self.bit_depth - 8
+        rounded: NDArray[np.uint8] = np.minimum((values.astype(np.uint32) + half) >> shift, 255).astype(np.uint8)
+        return rounded
+
+    def _merged(self, box: Box) -> NDArray[Any]:
+        """Y, U and V of the box as they are stored, chroma repeated: h×w×3."""
         x0, y0, x1, y1 = self._checked(box)
         planes = [self._plane(0)[y0:y1, x0:x1]]
         if self._gray:
@@ -71,7 +85,7 @@ class PlanarFrame:
                 cells = self._plane(channel)[y0 // down : -(-y1 // down), x0 // across : -(-x1 // across)]
                 full = cells.repeat(down, axis=0).repeat(across, axis=1)
                 planes.append(full[y0 % down :, x0 % across :][: y1 - y0, : x1 - x0])
-        return np.multiply(cv2.merge(planes), np.float32(1 / self._scale), dtype=np.float32)
+        return np.asarray(cv2.merge(planes))
 
     def paint(self, box: Box, yuv: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Write the pixels of `yuv` (h×w×3, as `yuv()` gives them) where `mask` (h×w) is true; nothing else changes.

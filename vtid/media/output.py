@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from av import VideoFrame
+from av import Packet, VideoFrame
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
@@ -13,6 +14,7 @@ from vtid.errors import MediaError, Problem
 from vtid.media import carry
 from vtid.media.containers import open_output
 from vtid.media.encoders import EncodePlan, configure, plan_encode
+from vtid.media.priority import ordinary_priority
 from vtid.media.probe import describe_video
 from vtid.sdk import EncodeOptions
 
@@ -40,13 +42,49 @@ def open_target(source: InputContainer, target: Path, time_base: Fraction) -> Ou
     return open_output(target, timescale=timescale, keep_tags=carry.has_maker_tags(source))
 
 
+class Track:
+    """The encoded video of a file that is written.
+
+    Args:
+        out: the container.
+        plan: how it is encoded.
+        threads: of the encoder.
+        frame_threads: encode frames beside one another; slices, PyAV's own choice, cost 1.2 % of the bytes, and time.
+    """
+
+    stream: VideoStream
+    encoder: str
+    """FFmpeg's name of it."""
+
+    def __init__(self, out: OutputContainer, plan: EncodePlan, threads: int, *, frame_threads: bool = False) -> None:
+        self.encoder = plan.encoder
+        self.stream = add_video(out, plan, threads)
+        if frame_threads:
+            self.stream.codec_context.thread_type = "FRAME"
+        if plan.encoder == "libsvtav1":
+            with ordinary_priority():
+                self.stream.codec_context.open(strict=False)
+
+    def encode(self, frame: VideoFrame | None) -> Sequence[Packet[VideoStream]]:
+        """Hand a frame in, or None at the end; gives the packets that are done."""
+        return self.stream.encode(frame)
+
+
 def add_video(out: OutputContainer, plan: EncodePlan, threads: int) -> VideoStream:
     """Add the encoded stream to a container."""
     stream: VideoStream = out.add_stream(plan.encoder, rate=plan.rate, options=dict(plan.options))  # type: ignore[assignment]
     configure(stream.codec_context, plan, threads)
     stream.time_base = plan.time_base
-    if plan.encoder == "libx265" and out.format.name in ("mp4", "mov"):
-        stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
+    tag_track(stream, plan)
+    return stream
+
+
+def tag_track(stream: VideoStream, plan: EncodePlan) -> None:
+    """Say in the container how players are to take the stream."""
+    context = stream.codec_context
+    if context.name.startswith("hevc") or context.name == "libx265":
+        assert stream.container is not None
+        if stream.container.format.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players refuse the muxer's own choice, hev1
     if plan.display_matrix:
         stream.set_display_matrix(plan.display_matrix)
-    return stream

@@ -12,28 +12,40 @@ from av.video.stream import VideoStream as AvVideoStream
 
 from vtid.domain.media import AudioStream, MediaInfo, OtherStream, VideoStream
 from vtid.errors import MediaError, Problem
+from vtid.media.bounds import declared_size, require_pixels
 from vtid.media.carry import is_cover
 from vtid.media.containers import IMAGES, open_input, reading, short_name
 from vtid.media.pixels import bit_depth
+from vtid.media.whole import require_whole
 
 _PROGRESSIVE = 1
 _PACKETS_TRIED = 300
 """Packets within which the first frame must decode; broadcast recordings may start far from a key frame."""
 
 
-def probe(path: Path) -> MediaInfo:
+def probe(path: Path, wanted: str = "video") -> MediaInfo:
     """The facts of a media file: video, sound alone, or a still picture (see `is_image`).
 
     A file that is cut off behind its index still has facts; `frames` and `rewrite` refuse it.
 
+    Args:
+        path: of the file.
+        wanted: `video` or `audio`, for the words of complaints; what it is, the facts say.
+
     Raises:
         UnsupportedMedia: not a media file.
-        MediaError: empty, cut off before its index, or unreadable.
+        MediaError: empty, cut off before its index, unreadable, or of more pixels than can be worked on.
         InvalidInput: there is no such file.
     """
-    with open_input(path) as container, reading(path):
+    require_pixels(path.name, *declared_size(path))
+    with open_input(path, wanted) as container, reading(path):
         pictures = [stream for stream in container.streams.video if not is_cover(stream)]
+        for stream in pictures:  # before the first of them is decoded
+            if stream.codec_context:
+                require_pixels(path.name, stream.codec_context.width, stream.codec_context.height)
         first = _first_frame(container, pictures[0]) if pictures and pictures[0].codec_context else None
+        if pictures and first is None:  # nothing of it decodes: perhaps since most of it is not there
+            require_whole(path, short_name(container, path))
         video = tuple(describe_video(stream, None if at else first) for at, stream in enumerate(pictures))
         return MediaInfo(
             container=short_name(container, path),

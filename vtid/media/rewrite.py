@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,23 @@ from vtid.media.containers import open_input, open_output, output_format, readin
 from vtid.media.decode import Decoder, main_video, require_whole_file
 from vtid.media.encoders import EncodePlan
 from vtid.media.frame import PlanarFrame
-from vtid.media.output import add_video, encode_plan, open_target
+from vtid.media.hardware import Hardware
+from vtid.media.output import Track, encode_plan, open_target
 from vtid.media.pixels import to_planar
 from vtid.sdk import EncodeOptions, Rewritten
 
 Edit = Callable[[Iterator[Any]], Iterable[Any]]
 
 
-def rewrite(source: Path, target: Path, edit: Edit, options: EncodeOptions, *, threads: int = 1) -> Rewritten:
+def rewrite(
+    source: Path,
+    target: Path,
+    edit: Edit,
+    options: EncodeOptions,
+    *,
+    threads: int = 1,
+    hardware: Hardware | None = None,
+) -> Rewritten:
     """Write `source` to `target` with its first video stream edited and everything else carried over.
 
     Nothing is left at `target` when this raises.
@@ -34,16 +44,17 @@ def rewrite(source: Path, target: Path, edit: Edit, options: EncodeOptions, *, t
         InvalidInput: the target's ending or the codec asked for won't do.
         RuntimeError: the edit lost, doubled or reordered frames.
     """
-    container_name = output_format(target)
+    container_name, cards = output_format(target), hardware or Hardware()
     with open_input(source) as container:
         tape = _Tape(container, source, threads)
         plan = encode_plan(tape.stream, tape.first().av, container_name, options)
         with removed_on_failure(target), open_target(container, target, plan.time_base) as out:
-            writer = _Writer(out, tape, plan, threads)
-            writer.encode(edit(tape.frames()))
+            with ExitStack() as held:
+                writer = _Writer(out, tape, plan, lambda: held.enter_context(cards.track(out, plan, threads)))
+                writer.encode(edit(tape.frames()))
             return Rewritten(
                 frames=writer.frames,
-                encoder=plan.encoder,
+                encoder=writer.track.encoder,
                 copied_streams=writer.cargo.copied,
                 dropped=tuple(writer.cargo.dropped),
                 rendered_spans=1,
@@ -112,13 +123,19 @@ class _Tape:
 class _Writer:
     """The target: one encoded stream, and the carried ones beside it."""
 
-    def __init__(self, out: OutputContainer, tape: _Tape, plan: EncodePlan, threads: int) -> None:
+    def __init__(self, out: OutputContainer, tape: _Tape, plan: EncodePlan, open_track: Callable[[], Track]) -> None:
         self._out = out
         self._tape = tape
         self._plan = plan
         self._durations: dict[int, int] = {}
         self.frames = 0
-        self.cargo = carry.Cargo(out, tape.container, tape.path, tape.stream, lambda: add_video(out, plan, threads))
+        self.track: Track
+
+        def add() -> VideoStream:
+            self.track = open_track()
+            return self.track.stream
+
+        self.cargo = carry.Cargo(out, tape.container, tape.path, tape.stream, add)
         tape.send_packets(self.cargo.carrier.take)
 
     def encode(self, frames: Iterable[PlanarFrame]) -> None:
@@ -135,7 +152,7 @@ class _Writer:
             raise RuntimeError(f"the edit yielded {self.frames} frames of {self._tape.read} or more that there are")
         if held is not None:
             self._encode(held, self._tape.last_duration(held))
-        self._mux(self.cargo.video.encode(None))
+        self._mux(self.track.encode(None))
         self.cargo.carrier.finish()
 
     def _encode(self, frame: PlanarFrame, duration: int) -> None:
@@ -144,7 +161,7 @@ class _Writer:
         picture.pts, picture.time_base = frame.pts, self._tape.stream.time_base
         if self._plan.time_base == picture.time_base:
             self._durations[frame.pts] = duration
-        self._mux(self.cargo.video.encode(picture))
+        self._mux(self.track.encode(picture))
 
     def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
         for packet in packets:

@@ -37,11 +37,13 @@ def still(path: Path, time_s: float = 0.0, *, max_width: int | None = None) -> N
     raise MediaError(f"{path.name} has no picture at {time_s:g} s.")
 
 
-def write_png(path: Path, bgr: NDArray[np.uint8]) -> None:
-    """Write a BGR picture as PNG. Raises `StorageError` where it can't be written."""
-    good, data = cv2.imencode(".png", bgr)
+def write_picture(path: Path, bgr: NDArray[np.uint8], *, quality: int = 85) -> None:
+    """Write a BGR picture: JPEG where the path ends so, else PNG. Raises `StorageError` where it can't be drawn."""
+    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if jpeg else []
+    good, data = cv2.imencode(".jpg" if jpeg else ".png", bgr, options)
     if not good:
-        raise StorageError(f"{path.name} could not be drawn as PNG.")
+        raise StorageError(f"{path.name} could not be drawn.")
     path.write_bytes(data.tobytes())
 
 

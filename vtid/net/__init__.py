@@ -6,7 +6,7 @@ address that was judged (`Outbound`); what a server then sends is bounded in siz
 """
 
 from vtid.net.addresses import Reach
-from vtid.net.download import Download, Fetched, Limits
+from vtid.net.download import Download, Fetched, Limits, TooSlow
 from vtid.net.outbound import Broken, Outbound, phrase
 from vtid.net.urls import check_url, filename_of, without_query
 
@@ -17,6 +17,7 @@ __all__ = [
     "Limits",
     "Outbound",
     "Reach",
+    "TooSlow",
     "check_url",
     "filename_of",
     "phrase",

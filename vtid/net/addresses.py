@@ -76,13 +76,18 @@ class Reach:
 
     def permits(self, host: str, address: Address) -> bool:
         """Whether a connection to `address`, to which the name `host` leads, may be made."""
+        return self.names(host) or self._holds(address) or is_public(_unwrapped(address))
+
+    def names(self, host: str) -> bool:
+        """Whether a host, as a URL has it, is one that the operator allows beside the public internet."""
         name = host.lower().rstrip(".")
         if name in self._hosts or any(name.endswith(suffix) for suffix in self._hosts if suffix.startswith(".")):
             return True
-        plain = _unwrapped(address)
-        if any(one in network for network in self._networks for one in {address, plain}):
-            return True
-        return is_public(plain)
+        literal = parse_address(host)
+        return literal is not None and self._holds(literal)
+
+    def _holds(self, address: Address) -> bool:
+        return any(one in network for network in self._networks for one in {address, _unwrapped(address)})
 
 
 def is_public(address: Address) -> bool:

@@ -33,7 +33,8 @@ BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may do later."""
 SYNC_BYTES = 16 << 20
 """What has come is forced to the disk this often; a power cut costs no more."""
-PACE_S = 60.0
+PACE_S = 30.0
+"""Over how long the pace of a server is looked at; before the first look it has as long again to come up to it."""
 _RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+)$")
 
 
@@ -45,8 +46,12 @@ class Limits(Struct, frozen=True):
     """For one attempt."""
     idle_s: float = 30.0
     """How long the server may be silent."""
-    least_rate: float = 1024.0
-    """Bytes a second, over a minute: a server that sends less is holding us."""
+    least_rate: float = 64 * 1024.0
+    """Bytes a second, over half a minute: a server that sends less is holding us. 0: as slowly as it likes."""
+
+
+class TooSlow(Broken):
+    """The other side sends next to nothing."""
 
 
 class Fetched(Struct, frozen=True):
@@ -254,15 +259,17 @@ class _Pace:
 
     def __init__(self, least: float, done: int) -> None:
         self._least = least
-        self._since, self._done = time.monotonic(), done
+        self._since, self._done = time.monotonic() + PACE_S, done
 
     def look(self, host: str, done: int) -> None:
-        """Raise `Broken` where too little came in the last minute."""
+        """Raise `TooSlow` where too little came lately."""
         now = time.monotonic()
+        if now < self._since:
+            self._done = done
         if now - self._since < PACE_S:
             return
         if done - self._done < self._least * PACE_S:
-            raise Broken(f"{host} sends less than {self._least / 1024:g} KB a second")
+            raise TooSlow(f"{host} sends less than {self._least / 1024:g} KB a second")
         self._since, self._done = now, done
 
 

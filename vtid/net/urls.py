@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import socket
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -41,10 +44,23 @@ def check_url(text: str, field: str, reach: Reach) -> httpx.URL:
         raise _wrong(field, "names no port that there is")
     if url.userinfo:
         raise _wrong(field, "must not carry a user name or password")
-    address = parse_address(host)
+    address = parse_address(host) or _known(host)
     if address is not None and not reach.permits(host, address):
         raise refused(host, field)
     return url.copy_with(fragment=None)
+
+
+def _known(host: str) -> IPv4Address | None:
+    """The address that every resolver makes of `localhost`, `127.1`, `0x7f000001` and the like; else None."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    if not re.fullmatch(r"(0x[0-9a-fA-F]*|[0-9]+)(\.(0x[0-9a-fA-F]*|[0-9]+)){0,3}", host):
+        return None
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def refused(host: str, field: str) -> AddressRefused:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from vtid.hookspecs import NAMESPACE
+from vtid.sdk import NAMESPACE
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")

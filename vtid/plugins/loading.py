@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -21,7 +21,7 @@ from vtid import hookspecs
 from vtid.domain.step import StepSpec
 from vtid.errors import did_you_mean
 from vtid.plugins.signature import spec_of
-from vtid.sdk import ModelKind, Step
+from vtid.sdk import NAMESPACE, Callback, Candidate, Encoder, ModelKind, Presets, Step
 
 T = TypeVar("T")
 
@@ -44,6 +44,9 @@ class NoSettings(Struct, frozen=True):
     """The settings of a plugin that has none."""
 
 
+ChooseEncoders = Callable[[str, Sequence[Candidate]], Sequence[Candidate] | None]
+
+
 class PluginRecord(Struct, frozen=True, kw_only=True):
     """What is known of a plugin."""
 
@@ -63,6 +66,13 @@ class PluginRecord(Struct, frozen=True, kw_only=True):
     specs: dict[str, StepSpec] = field(default_factory=dict)
     """Of the same steps."""
     model_kinds: tuple[ModelKind, ...] = ()
+    account: Callable[[], str] | None = None
+    """Asks the service how the account stands; None: there is none."""
+    callback: Callable[[Mapping[str, str], bytes], Callback] | None = None
+    """Judges what a service calls back about; None: it takes no callbacks."""
+    encoders: tuple[Encoder, ...] = ()
+    choose_encoders: ChooseEncoders | None = None
+    """Says which encoders a step uses; None: it does not care."""
     settings: Struct = field(default_factory=NoSettings)
     settings_raw: dict[str, Any] = field(default_factory=dict)
     """As `[plugins.NAME]` says, for `load_one` in the process that runs a step."""
@@ -92,6 +102,7 @@ def load_one(
     settings_raw: Mapping[str, Any],
     *,
     requires: tuple[str, ...] = (),
+    presets: Presets | None = None,
 ) -> PluginRecord:
     """Load one plugin and nothing else.
 
@@ -101,6 +112,7 @@ def load_one(
         path: the folder that the module lies in; None for an installed one.
         settings_raw: its table of vtid.toml.
         requires: what its distribution asks for, to say how a missing one is installed.
+        presets: for its steps.
     """
     known: dict[str, Any] = {"name": name, "module": module, "path": path, "settings_raw": dict(settings_raw)}
 
@@ -110,7 +122,13 @@ def load_one(
         hook = _hooks(name, imported)
         known["settings"] = _settings(name, hook, settings_raw)
         known["specs"], known["steps"] = _steps(name, hook)
+        for step in known["steps"].values():
+            step.presets = presets or Presets()
         known["model_kinds"] = _model_kinds(hook)
+        known["account"] = _account(hook, known["settings"])
+        known["callback"] = _callback(hook, known["settings"])
+        known["encoders"] = _encoders(hook, known["settings"])
+        known["choose_encoders"] = _choose_encoders(hook, known["settings"])
         return _not_ready(hook, known["settings"])
 
     try:
@@ -191,7 +209,7 @@ def _lies_in(module: ModuleType, path: Path) -> bool:
 
 def _hooks(name: str, module: ModuleType) -> Any:
     """The plugin's hooks, in a manager of its own, so that no other plugin's answer or error mixes in."""
-    manager = pluggy.PluginManager(hookspecs.NAMESPACE)
+    manager = pluggy.PluginManager(NAMESPACE)
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(module, name)
@@ -250,6 +268,44 @@ def _model_kinds(hook: Any) -> tuple[ModelKind, ...]:
     if wrong := [kind for kind in kinds if not isinstance(kind, ModelKind)]:
         raise _PluginError(Status.MISCONFIGURED, f"vtid_model_kinds must return a list of ModelKinds, not {wrong[0]!r}")
     return tuple(kinds)
+
+
+def _encoders(hook: Any, settings: Struct) -> tuple[Encoder, ...]:
+    answers = _guarded("vtid_encoders", Status.MISCONFIGURED, lambda: hook.vtid_encoders(settings=settings))
+    encoders = [one for answer in answers for one in (answer if isinstance(answer, list | tuple) else [answer])]
+    if wrong := [one for one in encoders if not isinstance(one, Encoder)]:
+        raise _PluginError(Status.MISCONFIGURED, f"vtid_encoders must return a list of Encoders, not {wrong[0]!r}")
+    return tuple(encoders)
+
+
+def _choose_encoders(hook: Any, settings: Struct) -> ChooseEncoders | None:
+    if not hook.vtid_choose_encoders.get_hookimpls():
+        return None
+
+    def choose(step: str, usable: Sequence[Candidate]) -> Sequence[Candidate] | None:
+        found: Sequence[Candidate] | None = hook.vtid_choose_encoders(settings=settings, step=step, usable=usable)
+        return found
+
+    return choose
+
+
+def _account(hook: Any, settings: Struct) -> Callable[[], str] | None:
+    if not hook.vtid_account.get_hookimpls():
+        return None
+    return lambda: str(hook.vtid_account(settings=settings))
+
+
+def _callback(hook: Any, settings: Struct) -> Callable[[Mapping[str, str], bytes], Callback] | None:
+    if not hook.vtid_callback.get_hookimpls():
+        return None
+
+    def judge(headers: Mapping[str, str], body: bytes) -> Callback:
+        found = hook.vtid_callback(settings=settings, headers=headers, body=body)
+        if not isinstance(found, Callback):
+            raise TypeError(f"vtid_callback must return a Callback, not {found!r}")
+        return found
+
+    return judge
 
 
 def _not_ready(hook: Any, settings: Struct) -> str | None:

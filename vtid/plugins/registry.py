@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
 from msgspec import Struct
 
+from vtid import presets
 from vtid.config import Config
 from vtid.domain.step import StepSpec
 from vtid.errors import NotFound, Unavailable, did_you_mean
-from vtid.hookspecs import NAMESPACE
 from vtid.plugins.finding import Found, find
 from vtid.plugins.loading import PluginRecord, Status, load_one
-from vtid.sdk import ModelKind, Step
+from vtid.sdk import NAMESPACE, Callback, Candidate, Encoder, ModelKind, Presets, Step
 
 
 class Plugins:
     """The plugins that were found, and the steps that they bring."""
 
-    def __init__(self, records: Iterable[PluginRecord]) -> None:
+    def __init__(self, records: Iterable[PluginRecord], presets: Presets | None = None) -> None:
         self.records = tuple(records)
+        self.presets = presets or Presets()
+        """That their steps know."""
 
     @cached_property
     def specs(self) -> dict[str, StepSpec]:
@@ -33,6 +35,20 @@ class Plugins:
     def model_kinds(self) -> dict[str, ModelKind]:
         """What model files can be used for; a plugin that is not ready looks at files all the same."""
         return {kind.name: kind for record in self.records if record.usable for kind in record.model_kinds}
+
+    @cached_property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """Encoders of cards that a machine may have."""
+        return tuple(one for record in self.records if record.status is Status.ENABLED for one in record.encoders)
+
+    def chosen_encoders(self, step: str, usable: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Which of the encoders that work a step uses, in order: as the first plugin says that says anything."""
+        for record in self.records:
+            if record.status is Status.ENABLED and record.choose_encoders:
+                said = record.choose_encoders(step, usable)
+                if said is not None:
+                    return [one for one in said if one in usable]
+        return usable
 
     def record(self, name: str) -> PluginRecord:
         """The plugin of that name.
@@ -69,6 +85,18 @@ class Plugins:
             raise Unavailable(f"{name} cannot run: {reason}")
         return plugin.steps[name]
 
+    def callback(self, plugin: str, headers: Mapping[str, str], body: bytes) -> Callback:
+        """What a plugin makes of a callback.
+
+        Raises:
+            NotFound: there is no such plugin, or it takes none.
+            InvalidInput: it is not genuine (`Forged`), or cannot be read.
+        """
+        judge = self.record(plugin).callback
+        if judge is None:
+            raise NotFound(f"The plugin {plugin} takes no callbacks.")
+        return judge(headers, body)
+
     def settings(self, plugin: str) -> Struct:
         """The settings of a plugin, in its own type."""
         return self.record(plugin).settings
@@ -84,11 +112,12 @@ def load(config: Config, *, entry_points: Iterable[importlib.metadata.EntryPoint
     if entry_points is None:
         entry_points = importlib.metadata.entry_points(group=NAMESPACE)
     found = find(config.plugins.dirs, entry_points)
-    records = [_record(plugin, config) for plugin in found.values()]
-    return Plugins([*records, *_unknown(config, found)])
+    qualities = presets.load(config.presets.dirs)
+    records = [_record(plugin, config, qualities) for plugin in found.values()]
+    return Plugins([*records, *_unknown(config, found)], qualities)
 
 
-def _record(plugin: Found, config: Config) -> PluginRecord:
+def _record(plugin: Found, config: Config, qualities: Presets) -> PluginRecord:
     disabled = plugin.name in config.plugins.disabled
     if disabled or plugin.problem:
         record = PluginRecord(
@@ -100,7 +129,9 @@ def _record(plugin: Found, config: Config) -> PluginRecord:
         )
     else:
         settings = config.plugins.tables.get(plugin.name, {})
-        record = load_one(plugin.name, plugin.module, plugin.path, settings, requires=plugin.requires)
+        record = load_one(
+            plugin.name, plugin.module, plugin.path, settings, requires=plugin.requires, presets=qualities
+        )
     return msgspec.structs.replace(record, source=plugin.source, version=plugin.version)
 
 

@@ -33,6 +33,8 @@ def spec_of(step: type[Step], plugin: str) -> StepSpec:
     if not (isinstance(step, type) and issubclass(step, Step)):
         raise TypeError(f"vtid_steps must give classes derived from vtid.sdk.Step, not {step!r}")
     name = _name(step, plugin)
+    if step.lazy and step.isolated:
+        raise TypeError(f"{name}: only a step that is not isolated can be lazy; write isolated = False")
     params, inputs, outputs = _structs(step)
     try:
         msgspec.json.schema(params)
@@ -44,6 +46,8 @@ def spec_of(step: type[Step], plugin: str) -> StepSpec:
             inputs=tuple(_ports(step, inputs)),
             outputs=tuple(_ports(step, outputs)),
             isolated=step.isolated,
+            lazy=step.lazy,
+            paid=step.paid,
         )
     except NameError as error:
         raise TypeError(f"{name}: a type cannot be resolved: {error}; import it at run time") from error
@@ -96,7 +100,15 @@ def _ports(step: type[Step], struct: type[Struct]) -> Iterator[Port]:
         plain, optional = _without_none(field.type)
         if optional and field.required:
             raise TypeError(f"{here} may be None; give it that default: = None")
-        yield Port(field.name, _kind(plain, here), required=field.required)
+        many = _each(plain)
+        yield Port(field.name, _kind(many or plain, here), required=field.required, many=many is not None)
+
+
+def _each(type_: Any) -> type[File] | None:
+    """`X` of `dict[str, X]`, where that is a kind of file."""
+    key, *rest = typing.get_args(type_) or (None,)
+    named = typing.get_origin(type_) is dict and key is str
+    return rest[0] if named and isinstance(rest[0], type) and issubclass(rest[0], File) else None
 
 
 def _without_none(type_: Any) -> tuple[Any, bool]:
@@ -114,7 +126,10 @@ def _kind(type_: Any, here: str) -> str:
             raise TypeError(f'{here}: there is no kind of file "{type_.kind}"; there are {", ".join(FILE_TYPES)}')
         return type_.kind
     if _mentions_file(type_):
-        raise TypeError(f"{here}: a file is one of {', '.join(t.__name__ for t in FILE_TYPES.values())} or that | None")
+        raise TypeError(
+            f"{here}: a file is one of {', '.join(t.__name__ for t in FILE_TYPES.values())}, that | None, or "
+            "dict[str, that]"
+        )
     return VALUE
 
 

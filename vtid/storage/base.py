@@ -6,6 +6,7 @@ code calls them in threads.
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -64,6 +65,17 @@ class Growing(Protocol):
     def close(self) -> None:
         """Write no more."""
 
+    def release(self) -> None:
+        """Nothing of it counts, after `close`: a file of its own goes, a place in one may be given again."""
+
+
+class Piece(Struct, frozen=True):
+    """Bytes of a stored file."""
+
+    key: str
+    size: int
+    start: int = 0
+
 
 class Storage(Protocol):
     """Keeps files."""
@@ -76,8 +88,14 @@ class Storage(Protocol):
             durable: on the disk before it appears; without, a power cut may take the end of it, a kill nothing.
         """
 
-    def growing(self, key: str) -> Growing | None:
-        """Store a stream whose beginning may count before its end has come; None where that is not possible."""
+    def growing(self, key: str, at: int | None = None) -> Growing | None:
+        """Store a stream whose beginning may count before its end has come; None where that is not possible.
+
+        Args:
+            key: of the file.
+            at: from which byte on, of a file that others fill elsewhere. Each place is given once, for ever: whoever
+                finds one taken gets None, so that what counts there is not written over.
+        """
 
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Store a local file; with `move` the original may be used up. Returns its size in bytes."""
@@ -101,11 +119,11 @@ class Storage(Protocol):
     def copy(self, source: str, target: str) -> None:
         """Store the same content under a second key."""
 
-    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
-        """Store files, one after the other, as one.
+    def join(self, pieces: Sequence[Piece], target: str) -> int:
+        """Store pieces of files, one after the other, as one.
 
         Args:
-            sources: keys, and how many bytes of each count.
+            pieces: in order.
             target: key of the whole.
 
         Returns:
@@ -188,3 +206,17 @@ def safe_filename(name: str, default: str = "file") -> str:
     room = 180 - len(suffix.encode())
     stem = stem.encode()[:room].decode(errors="ignore")
     return f"{stem}{dot if suffix else ''}{suffix}" or default
+
+
+def presented(name: str) -> tuple[str, str]:
+    """How a browser is given a file of this name: its content type, and `inline` or `attachment`.
+
+    Sound and pictures are shown, and WebVTT, which players read and which holds no scripts. Everything else is a
+    stranger's bytes to save: a page, or an SVG, with its scripts would run under the name of whoever serves it.
+    """
+    if name.lower().endswith(".vtt"):
+        return "text/vtt; charset=utf-8", "inline"
+    kind = mimetypes.guess_type(name)[0] or ""
+    if kind.startswith(("video/", "audio/", "image/")) and kind != "image/svg+xml":
+        return kind, "inline"
+    return "application/octet-stream", "attachment"

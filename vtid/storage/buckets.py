@@ -63,6 +63,22 @@ class Buckets:
         """Size and time. Raises `NotFound`."""
         return self._storage(bucket).stat(key)
 
+    def objects(self, bucket: str, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """Every key under a prefix, with its size and time."""
+        return self._storage(bucket).objects(prefix)
+
+    def heard(self, bucket: str, prefix: str) -> Iterator[bool]:
+        """Whether something was stored there, each time that the server says so. Raises `NotFound` where none does."""
+        return self._storage(bucket).heard(prefix)
+
+    def copy(self, bucket: str, source: str, target: str) -> None:
+        """Have the server copy an object within its bucket."""
+        self._storage(bucket).copy(source, target)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        self._storage(bucket).delete(key)
+
     def read(self, bucket: str, key: str) -> Iterator[bytes]:
         """The bytes, in pieces; goes on where a connection breaks. Raises `NotFound`."""
         return self._storage(bucket).read(key)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from vtid.errors import DiskFull, NotFound, StorageError
-from vtid.storage.base import CHUNK, Stat, check_key
+from vtid.storage.base import CHUNK, Piece, Stat, check_key
 from vtid.storage.links import Links
 from vtid.storage.room import Room
 
@@ -54,9 +55,12 @@ class LocalStorage:
         """Store a stream of unknown length."""
         return LocalWriter(self._staging / uuid.uuid4().hex, self._path(key), self.require_room, durable=durable)
 
-    def growing(self, key: str) -> LocalGrowing:
-        """Store a stream whose beginning may count before its end has come."""
-        return LocalGrowing(self._path(key), self.require_room)
+    def growing(self, key: str, at: int | None = None) -> LocalGrowing | None:
+        """Store a stream whose beginning may count before its end has come, or one within a file; a place once."""
+        try:
+            return LocalGrowing(self._path(key), self.require_room, at)
+        except FileExistsError:
+            return None
 
     def put(self, key: str, path: Path, *, move: bool = False) -> int:
         """Store a local file: renamed or linked where it lies on the same file system, copied where not."""
@@ -95,24 +99,24 @@ class LocalStorage:
             _append(source, writer, size)
             os.fsync(writer.fileno())
 
-    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
-        """Store files, one after the other, as one; a single one costs no second copy of it."""
-        paths = [(self._existing(key), size) for key, size in sources]
-        for path, size in paths:
-            if path.stat().st_size < size:
-                raise NotFound(f"The stored file {path.name} has fewer than {size} bytes.")
-        whole = sum(size for _, size in sources)
-        if len(paths) == 1 and paths[0][0].stat().st_size == whole:
-            with _disk_errors(), paths[0][0].open("rb") as only:
+    def join(self, pieces: Sequence[Piece], target: str) -> int:
+        """Store pieces of files, one after the other, as one; those that are one whole file cost no second copy."""
+        paths = [self._existing(piece.key) for piece in pieces]
+        for path, piece in zip(paths, pieces, strict=True):
+            if path.stat().st_size < piece.start + piece.size:
+                raise NotFound(f"The stored file {path.name} has fewer than {piece.start + piece.size} bytes.")
+        whole = sum(piece.size for piece in pieces)
+        if _is_one_file(pieces) and paths[0].stat().st_size == whole:
+            with _disk_errors(), paths[0].open("rb") as only:
                 os.fsync(only.fileno())
-            self.copy(sources[0][0], target)
+            self.copy(pieces[0].key, target)
             return whole
         self.require_room(whole)
         staged = self._staging / uuid.uuid4().hex
         with _disk_errors(), _removed_on_error(staged):
             with staged.open("xb", buffering=0) as writer:
-                for path, size in paths:
-                    _append(path, writer, size)
+                for path, piece in zip(paths, pieces, strict=True):
+                    _append(path, writer, piece.size, piece.start)
                 os.fsync(writer.fileno())
             _publish(staged, self._path(target))
         return whole
@@ -220,24 +224,21 @@ class LocalStorage:
         return count
 
 
-class LocalWriter:
-    """A file being stored: written to `staged`, renamed to `target` at the end."""
+class _Appending:
+    """A file that grows; its sub-class opens it as `_file`.
 
-    def __init__(
-        self, staged: Path, target: Path, require_room: Callable[[int], None], *, durable: bool = True
-    ) -> None:
+    Args:
+        require_room: raises where so many bytes have none.
+        early: whether the disk is to begin at once with what will be flushed soon.
+    """
+
+    _file: FileIO
+
+    def __init__(self, require_room: Callable[[int], None], *, early: bool = False) -> None:
         self.size = 0
-        self._durable = durable
-        self._staged = staged
-        self._target = target
         self._require_room = require_room
+        self._early = early
         self._checked = -1
-
-    def __enter__(self) -> LocalWriter:
-        """Open the staged file."""
-        with _disk_errors():
-            self._file = self._staged.open("xb", buffering=0)
-        return self
 
     def write(self, data: bytes) -> None:
         """Append; looks at the free room every 64 MiB."""
@@ -246,7 +247,27 @@ class LocalWriter:
             self._require_room(len(data))
         with _disk_errors():
             _write(self._file, data)
+            if self._early:
+                _send_to_disk(self._file, len(data))
         self.size += len(data)
+
+
+class LocalWriter(_Appending):
+    """A file being stored: written to `staged`, renamed to `target` at the end."""
+
+    def __init__(
+        self, staged: Path, target: Path, require_room: Callable[[int], None], *, durable: bool = True
+    ) -> None:
+        super().__init__(require_room)
+        self._durable = durable
+        self._staged = staged
+        self._target = target
+
+    def __enter__(self) -> LocalWriter:
+        """Open the staged file."""
+        with _disk_errors():
+            self._file = self._staged.open("xb", buffering=0)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -261,25 +282,20 @@ class LocalWriter:
             self._staged.unlink(missing_ok=True)
 
 
-class LocalGrowing:
-    """A file that is there from its first byte on."""
+class LocalGrowing(_Appending):
+    """A file that is there from its first byte on, or a place in one."""
 
-    def __init__(self, target: Path, require_room: Callable[[int], None]) -> None:
-        self.size = 0
-        self._require_room = require_room
-        self._checked = -1
+    def __init__(self, target: Path, require_room: Callable[[int], None], at: int | None = None) -> None:
+        super().__init__(require_room, early=at is not None)
+        # Of a place, a file beside says that it is taken: of all processes, one alone makes that file.
+        self._mark = target if at is None else target.with_name(f"{target.name}.{at}")
         with _disk_errors():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = target.open("xb", buffering=0)
-
-    def write(self, data: bytes) -> None:
-        """Append; looks at the free room every 64 MiB."""
-        if self.size // (64 * CHUNK) != self._checked:
-            self._checked = self.size // (64 * CHUNK)
-            self._require_room(len(data))
-        with _disk_errors():
-            _write(self._file, data)
-        self.size += len(data)
+            self._file = self._mark.open("xb", buffering=0)
+            if at is not None:
+                self._file.close()
+                self._file = FileIO(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644), "wb")
+                self._file.seek(at)
 
     def sync(self) -> None:
         """Have what was written survive a power cut."""
@@ -289,6 +305,10 @@ class LocalGrowing:
     def close(self) -> None:
         """Write no more."""
         self._file.close()
+
+    def release(self) -> None:
+        """Nothing of it counts: forget the file, or that the place is taken."""
+        self._mark.unlink(missing_ok=True)
 
 
 def _publish(staged: Path, target: Path) -> None:
@@ -304,9 +324,20 @@ def _publish(staged: Path, target: Path) -> None:
             return
 
 
-def _append(source: Path, writer: FileIO, size: int) -> None:
+def _is_one_file(pieces: Sequence[Piece]) -> bool:
+    """Whether they lie in one file as they shall."""
+    at = 0
+    for piece in pieces:
+        if piece.key != pieces[0].key or piece.start != at:
+            return False
+        at += piece.size
+    return True
+
+
+def _append(source: Path, writer: FileIO, size: int, start: int = 0) -> None:
     """Copy a file behind what was written: in the kernel, and without copying where the file system shares blocks."""
     with source.open("rb", buffering=0) as reader:
+        reader.seek(start)
         left = size
         try:
             while left and (done := os.copy_file_range(reader.fileno(), writer.fileno(), min(left, 1 << 30))):
@@ -325,6 +356,15 @@ def _write(file: FileIO, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
+def _send_to_disk(file: FileIO, size: int) -> None:
+    """Have the system begin to write what was written last, which it would keep in memory until the flush at the end.
+
+    So the disk works while the rest arrives. On Linux the advice that the pages are not needed begins their way out.
+    """
+    if sys.platform == "linux":
+        os.posix_fadvise(file.fileno(), file.tell() - size, size, os.POSIX_FADV_DONTNEED)
+
+
 @contextlib.contextmanager
 def _removed_on_error(path: Path) -> Iterator[None]:
     try:
@@ -339,6 +379,8 @@ def _disk_errors() -> Iterator[None]:
     """Turn the operating system's words into ours."""
     try:
         yield
+    except FileExistsError:  # is an answer, to whoever asked for a new one
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(

@@ -25,7 +25,7 @@ from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
 from vtid.errors import NotFound, StorageError
-from vtid.storage.base import CHUNK, DirectPart, Stat, check_key
+from vtid.storage.base import CHUNK, DirectPart, Piece, Stat, check_key, presented
 from vtid.storage.links import Links
 from vtid.storage.remote import remote_errors
 
@@ -60,7 +60,7 @@ class S3Storage:
         """Store a stream of unknown length, in parts that grow with it."""
         return S3Writer(self.client, self.bucket, check_key(key))
 
-    def growing(self, _key: str) -> None:
+    def growing(self, _key: str, _at: int | None = None) -> None:
         """What is in a bucket is whole."""
         return
 
@@ -79,21 +79,21 @@ class S3Storage:
         with remote_errors(self.bucket, source):
             self.client.copy_object(self.bucket, check_key(target), CopySource(self.bucket, check_key(source)))
 
-    def join(self, sources: Sequence[tuple[str, int]], target: str) -> int:
-        """Have the server put files together; those that are too small for it go through here, piece by piece."""
-        for key, size in sources:
-            if self.stat(key).size != size:
-                raise NotFound(f"The stored file {key} has not {size} bytes.")
-        if all(size >= SMALLEST_PART for _, size in sources[:-1]) and sources[-1][1] > 0:
+    def join(self, pieces: Sequence[Piece], target: str) -> int:
+        """Have the server put files together; those that are too small for it go through here, block by block."""
+        for piece in pieces:
+            if self.stat(piece.key).size < piece.start + piece.size:
+                raise NotFound(f"The stored file {piece.key} has fewer than {piece.start + piece.size} bytes.")
+        if all(piece.size >= SMALLEST_PART for piece in pieces[:-1]) and pieces[-1].size > 0:
             with remote_errors(self.bucket, target):
-                parts = [ComposeSource(self.bucket, key) for key, _ in sources]
+                parts = [ComposeSource(self.bucket, p.key, offset=p.start, length=p.size) for p in pieces]
                 self.client.compose_object(self.bucket, check_key(target), parts)
         else:
             with self.writer(target) as writer:
-                for key, _ in sources:
-                    for piece in self.read(key):
-                        writer.write(piece)
-        return sum(size for _, size in sources)
+                for piece in pieces:
+                    for block in self.read(piece.key, piece.start, piece.start + piece.size):
+                        writer.write(block)
+        return sum(piece.size for piece in pieces)
 
     # --- out
 
@@ -144,15 +144,46 @@ class S3Storage:
     def stat(self, key: str) -> Stat:
         """Size, time and the server's etag."""
         with remote_errors(self.bucket, key):
-            found = self.client.stat_object(self.bucket, check_key(key))
-        at = found.last_modified.timestamp() if found.last_modified else 0.0
-        return Stat(found.size or 0, at, f'"{(found.etag or "").strip(chr(34))}"')
+            return _stat_of(self.client.stat_object(self.bucket, check_key(key)))
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix."""
         with remote_errors(self.bucket, prefix):
             for found in self.client.list_objects(self.bucket, prefix=_folder(prefix), recursive=True):
                 yield str(found.object_name)
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """The keys under a prefix, which may be empty, with what is known of each."""
+        with remote_errors(self.bucket, prefix):
+            for found in self.client.list_objects(self.bucket, prefix=prefix, recursive=True):
+                yield str(found.object_name), _stat_of(found)
+
+    def heard(self, prefix: str) -> Iterator[bool]:
+        """Whether something was stored under a prefix, each time that the server says so or that it is still there.
+
+        MinIO's and its kin's `ListenNotification`: one answer that never ends, a line of JSON for each event, and blank
+        ones to show that it is alive. The library's own call asks again without a pause where a server knows no such
+        thing, so that this one looks at what kind of answer it is.
+
+        Raises:
+            NotFound: this server tells nobody.
+            StorageError, Unavailable: it cannot be reached, or has stopped.
+        """
+        query: dict[str, str | list[str] | tuple[str]] = {
+            "prefix": prefix,
+            "suffix": "",
+            "events": "s3:ObjectCreated:*",
+        }
+        with remote_errors(self.bucket, prefix):
+            answer = self.client._execute("GET", self.bucket, query_params=query, preload_content=False)
+            try:
+                if "event-stream" not in (answer.headers.get("content-type") or ""):
+                    raise NotFound(f"The server of {self.bucket} does not tell of changes.")
+                while line := answer.readline():
+                    yield bool(line.strip())
+            finally:
+                answer.close()
+                answer.release_conn()
 
     def folders(self, prefix: str) -> Iterator[str]:
         """The names directly under a prefix that have keys below them."""
@@ -183,9 +214,10 @@ class S3Storage:
             assert self._links is not None
             return self._links.url(key, ttl_s=ttl_s, filename=filename)
         name = filename or key.rpartition("/")[2]
+        kind, shown = presented(name)
         headers: dict[str, Any] = {
-            "response-content-type": content_type(name),
-            "response-content-disposition": f"inline; filename*=UTF-8''{quote(name, safe='')}",
+            "response-content-type": kind,
+            "response-content-disposition": f"{shown}; filename*=UTF-8''{quote(name, safe='')}",
         }
         expires = timedelta(seconds=max(1, min(int(ttl_s), LONGEST_LINK_S)))
         return str(self._public.presigned_get_object(self.bucket, check_key(key), expires, response_headers=headers))
@@ -247,6 +279,11 @@ class S3Storage:
         """Forget the parts."""
         with contextlib.suppress(NotFound), remote_errors(self.bucket, key):
             self.client._abort_multipart_upload(self.bucket, key, upload_id)
+
+
+def _stat_of(found: Any) -> Stat:
+    at = found.last_modified.timestamp() if found.last_modified else 0.0
+    return Stat(found.size or 0, at, f'"{(found.etag or "").strip(chr(34))}"')
 
 
 class S3Writer:

@@ -45,7 +45,9 @@ class LimitsView(Struct):
     requests_per_minute: int
     concurrent_jobs: int
     segments: int
+    quota_mb: int
     metered: Annotated[bool, Meta(description="Whether jobs cost credits.")]
+    paid_steps: Annotated[bool, Meta(description="Whether jobs may use steps that cost the operator money.")]
 
 
 class MeView(Struct, kw_only=True):
@@ -310,7 +312,9 @@ def token_view(pair: TokenPair) -> TokenView:
 
 def limits_view(tier: Tier) -> LimitsView:
     """What a tier allows."""
-    return LimitsView(tier.requests_per_minute, tier.concurrent_jobs, tier.segments, tier.metered)
+    return LimitsView(
+        tier.requests_per_minute, tier.concurrent_jobs, tier.segments, tier.quota_mb, tier.metered, tier.paid_steps
+    )
 
 
 def me_view(user: User, tier: Tier, balance: int) -> MeView:

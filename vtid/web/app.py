@@ -16,9 +16,11 @@ from litestar.types import Scope
 from vtid.app import App
 from vtid.domain.account import Principal
 from vtid.web import docs
+from vtid.web.answers import View
 from vtid.web.auth import COOKIE, Gate
 from vtid.web.errors import HANDLERS
 from vtid.web.events import EventFeed
+from vtid.web.given import Core
 from vtid.web.guard import Guard
 from vtid.web.limits import Limiter
 from vtid.web.metrics import Metrics
@@ -28,9 +30,15 @@ from vtid.web.routes import (
     admin,
     auth,
     batch,
+    callbacks,
     chunked,
+    clips,
+    compositions,
     credit,
     direct,
+    editor,
+    encoders,
+    file_previews,
     files,
     health,
     jobs,
@@ -41,6 +49,7 @@ from vtid.web.routes import (
     sockets,
     submit,
     tus,
+    watches,
     webhooks,
 )
 from vtid.web.socket_io import SocketIO
@@ -48,11 +57,16 @@ from vtid.web.socket_io import SocketIO
 ROUTES = (
     submit,
     batch,
+    editor,
+    compositions,
+    clips,
     credit,
     jobs,
     sockets,
     previews,
+    file_previews,
     webhooks,
+    callbacks,
     chunked,
     tus,
     direct,
@@ -60,23 +74,29 @@ ROUTES = (
     auth,
     account,
     admin,
+    watches,
     health,
     pipelines,
+    encoders,
     pages,
     login,
     docs,
 )
 
 
-def current_principal(scope: Scope) -> Principal:
+# These ask for `core` only so that Litestar gives it before them: dependencies that could be given at once it gives in
+# a task each, which takes longer than everything that most routes do.
+
+
+def current_principal(scope: Scope, core: Core) -> Principal:
     """Who asks. The gate has seen to it that there is somebody."""
     principal: Principal = scope["state"]["principal"]
     return principal
 
 
-def current_user(scope: Scope) -> str:
+def current_user(scope: Scope, core: Core) -> str:
     """The id of who asks."""
-    return current_principal(scope).user_id
+    return current_principal(scope, core).user_id
 
 
 def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
@@ -108,7 +128,8 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
 
     web = Litestar(
         route_handlers=[handler for routes in ROUTES for handler in routes.handlers],
-        guards=[gate],
+        middleware=[gate.before],
+        response_class=View,
         dependencies={
             "core": Provide(provide_core, sync_to_thread=False),
             "gate": Provide(provide_gate, sync_to_thread=False),
@@ -126,6 +147,7 @@ def create_app(core: App, feed: EventFeed | None = None) -> Litestar:
     )
     secure = (core.config.server.public_url or "").startswith("https://")
     live = SocketIO(core, feed, guard, gate)
+    web.state.live = live
     feed.when_closed(live.close)
     web.asgi_handler = Outermost(live.beside(web.asgi_handler), guard, metrics, SAFETY | HTTPS if secure else SAFETY)
     return web

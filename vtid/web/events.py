@@ -134,7 +134,10 @@ class EventFeed:
                 if job.status.ended and job.event_seq <= after:
                     return
                 try:
-                    await asyncio.wait_for(bell.wait(), min(self._heartbeat_s, heartbeat_s or self._heartbeat_s))
+                    # No `wait_for`: before Python 3.12 it forgets that a task was cancelled when the bell rings just
+                    # then, and nobody would ever end this.
+                    async with asyncio.timeout(min(self._heartbeat_s, heartbeat_s or self._heartbeat_s)):
+                        await bell.wait()
                 except TimeoutError:
                     yield None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.params import HeaderParameter
 from msgspec import Struct
 
@@ -98,7 +98,9 @@ async def once(
         response = await make()
         if key is not None:
             headers = {name: str(value) for name, value in response.headers.items()}
-            kept = _Answer(response.status_code or 200, headers, msgspec.json.encode(response.content))
+            said: Any = response.content
+            body = said if isinstance(said, bytes) else msgspec.json.encode(said)
+            kept = _Answer(response.status_code or 200, headers, body)
             try:
                 await core.repeats.keep(user_id, key, core.seal.close(msgspec.msgpack.encode(kept)))
             except VtidError as error:  # it is made: the key stays taken, so that a repeat does not make it again
@@ -112,4 +114,5 @@ def _replayed(core: App, first: Kept) -> Response[Any]:
         raise Conflict("The answer to the first request with this Idempotency-Key is not there any more.")
     kept = msgspec.msgpack.decode(opened, type=_Answer)
     headers = kept.headers | REPLAYED
-    return Response(kept.body, status_code=kept.status, headers=headers, media_type="application/json")
+    media_type = MediaType.JSON if kept.body else MediaType.TEXT
+    return Response(kept.body, status_code=kept.status, headers=headers, media_type=media_type)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -20,7 +22,7 @@ from vtid.config import RateLimits
 
 log = structlog.get_logger("vtid.limits")
 MOST_KNOWN = 100_000
-"""Addresses and users that one process remembers; a flood from more of them costs memory for no more than these."""
+"""Addresses and users that one process remembers: of more, those that have been quiet for longest are forgotten."""
 REDIS_S = 0.5
 """How long Redis may take to answer: a limit is not worth a slow request."""
 AWAY_S = 5.0
@@ -37,6 +39,10 @@ if wait > 0.000001 then return {0, tostring(wait), tostring(empty - step - now)}
 redis.call('SET', KEYS[1], string.format('%.6f', empty), 'PX', math.ceil((empty - now) * 1000) + 1)
 return {1, '0', tostring(empty - now)}
 """
+
+
+ACCOUNT_ROOM = 5
+"""How many times more attempts an account may see than a single address may make."""
 
 
 class Policy(Struct, frozen=True):
@@ -75,7 +81,7 @@ class Verdict(Struct, frozen=True):
     def headers(self) -> dict[str, str]:
         """As `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) tell it."""
         policy, name = self.policy, f'"{self.policy.name}"'
-        wait = math.ceil(self.full_s if self.allowed else self.retry_after_s)
+        wait = math.ceil((self.full_s if self.allowed else self.retry_after_s) - 1e-6)  # a minute is 60, not 60.0000001
         return {
             "RateLimit-Policy": f"{name};q={policy.burst};w={math.ceil(policy.room_s)}",
             "RateLimit": f"{name};r={self.remaining if self.allowed else 0};t={wait}",
@@ -87,19 +93,21 @@ class Memory:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._empty_at: dict[str, float] = {}
+        self._empty_at: OrderedDict[str, float] = OrderedDict()
+        """Those who came last are at the end."""
 
     def hit(self, policy: Policy, who: str) -> Verdict:
         """Count a request of somebody, unless it is one too many."""
         key, now = f"{policy.name}:{who}", self._clock()
-        empty_at = max(now, self._empty_at.get(key, 0.0)) + policy.step_s
+        known = self._empty_at.pop(key, 0.0)
+        empty_at = max(now, known) + policy.step_s
         wait = empty_at - policy.room_s - now
+        # One who is refused is as fresh in memory as one who is let in: whoever keeps knocking is not forgotten.
+        self._empty_at[key] = empty_at if wait <= 1e-6 else known
+        if len(self._empty_at) > MOST_KNOWN:
+            self._empty_at.popitem(last=False)
         if wait > 1e-6:
             return Verdict(policy, False, wait, empty_at - policy.step_s - now)
-        if len(self._empty_at) >= MOST_KNOWN:
-            self._empty_at = {k: at for k, at in self._empty_at.items() if at > now}
-        if len(self._empty_at) < MOST_KNOWN or key in self._empty_at:
-            self._empty_at[key] = empty_at
         return Verdict(policy, True, 0.0, empty_at - now)
 
 
@@ -149,10 +157,14 @@ class Policies:
     def __init__(self, config: RateLimits) -> None:
         self.public = Policy("public", config.public_per_minute, config.public_burst)
         self.login = Policy("login", config.login_per_minute, config.login_burst)
+        # Of all addresses together there may be more: else anybody could lock an account's owner out.
+        self.account = Policy("account", ACCOUNT_ROOM * config.login_per_minute, ACCOUNT_ROOM * config.login_burst)
         self.internal = Policy("internal", config.internal_per_minute, config.internal_burst)
         self.websocket = Policy("websocket", config.websocket_per_minute, config.websocket_burst)
+        self.transfer = Policy("transfer", config.transfer_per_minute, config.transfer_burst)
 
     @staticmethod
+    @lru_cache(maxsize=256)
     def of_tier(name: str, per_minute: int) -> Policy | None:
         """Of a tier, all of whose requests of a minute may come at once; None without a limit."""
         return Policy(f"tier-{name}", per_minute, per_minute) if per_minute else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,10 +17,12 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Paramete
 from litestar.openapi.spec.enums import OpenAPIType
 from msgspec import Struct
 
+from vtid.domain.pipeline import SOURCE_NAME
+from vtid.web import examples
 from vtid.web.errors import MEDIA_TYPE, phrase
 from vtid.web.schemas import ProblemView
 
-JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
+JOB_ID = examples.JOB_ID
 JOB: dict[str, Any] = {
     "job_id": JOB_ID,
     "status": "completed",
@@ -55,13 +58,13 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
     412: ("tus_version", "Precondition Failed", "Tus-Resumable is missing; this server speaks 1.0.0.", []),
     413: (
         "too_large",
-        "The file is too large",
+        "This is too large",
         "The file is larger than 2048 MB.",
         [{"field": "file", "message": "at most 2048 MB", "code": "too_large"}],
     ),
-    415: ("unsupported_media", "This is not a video", "notes.mp4 is a text file.", []),
+    415: ("unsupported_media", "This is not a media file", "notes.mp4 is a text file.", []),
     416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The file has 1024 bytes.", []),
-    422: ("unreadable_media", "The video cannot be read", "clip.mp4 ends in the middle.", []),
+    422: ("unreadable_media", "The file cannot be read", "clip.mp4 ends in the middle.", []),
     429: ("rate_limited", "Too many requests", "Too many requests; try again in 6 s.", []),
     460: ("checksum_mismatch", "Checksum Mismatch", "Upload-Checksum: is not that of the body.", []),
     503: ("unavailable", "Not available now", "The database does not answer.", []),
@@ -133,7 +136,10 @@ def operation(
         body_required: whether there must be one.
     """
     parameters = [*_query(query), *_headers(headers or {})]
-    content = {kind: OpenAPIMediaType(schema=schema) for kind, schema in (body or {}).items()}  # type: ignore[arg-type]
+    content = {
+        kind: OpenAPIMediaType(schema=schema, example=examples.example(schema))  # type: ignore[arg-type]
+        for kind, schema in (body or {}).items()
+    }
 
     @dataclass
     class Described(Operation):
@@ -160,12 +166,27 @@ def _headers(headers: dict[str, str]) -> list[Parameter]:
     ]
 
 
-def form(fields: type[Struct], *, required: str = "", **files: str) -> dict[str, Any]:
-    """The schema of a multipart form: its fields, its files with a description each, and the one that is required."""
+def form(
+    fields: type[Struct], *, required: str = "", prefixed: Mapping[str, str] = MappingProxyType({}), **files: str
+) -> dict[str, Any]:
+    """The schema of a multipart form.
+
+    Args:
+        fields: that are no files.
+        required: the file that is.
+        prefixed: files whose names the sender chooses: what their names begin with, and a description.
+        files: the others, with a description each.
+    """
     about = schema(fields)
-    binary = {name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()}
+    free = {f"^{prefix}{SOURCE_NAME.pattern.removeprefix('^')}": text for prefix, text in prefixed.items()}
+    named, patterns = (
+        {name: {"type": "string", "format": "binary", "description": text} for name, text in some.items()}
+        for some in (files, free)
+    )
+    if patterns:
+        about["patternProperties"] = patterns
     return about | {
-        "properties": binary | about["properties"],
+        "properties": named | about["properties"],
         "required": [*filter(None, [required]), *about.get("required", [])],
     }
 

@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from vtid.errors import InvalidInput, Problem
 from vtid.web.reading import MOST_ID
+
+
+class Listed(Protocol):
+    """Something of a list that is ordered by when it was made; the id breaks ties."""
+
+    @property
+    def id(self) -> str:
+        """Of the thing."""
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+
+
+T = TypeVar("T", bound=Listed)
+
+
+def page(found: Sequence[T], limit: int) -> tuple[Sequence[T], str | None]:
+    """The page, and the cursor of the next one, of what was asked for with one more than belongs on it."""
+    shown = found[:limit]
+    return shown, cursor(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
 
 
 def cursor(at: float, last: str) -> str:

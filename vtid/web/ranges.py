@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 import re
 from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate, parsedate_to_datetime
@@ -14,6 +13,7 @@ from litestar import Request, Response
 from litestar.response import Stream
 
 from vtid.storage import Stat, Storage
+from vtid.storage.base import presented
 from vtid.web.errors import HttpError
 
 _RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$", re.IGNORECASE)
@@ -62,6 +62,7 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
         filename: under which a browser saves it.
     """
     stat = storage.stat(key)
+    media_type, shown = presented(filename or key)
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": stat.etag,
@@ -70,8 +71,8 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
         # Whatever was uploaded is never run as a page of ours.
         "Content-Security-Policy": "sandbox; default-src 'none'; media-src 'self'; img-src 'self'",
     }
-    if filename:
-        headers["Content-Disposition"] = _disposition(filename)
+    if filename or shown == "attachment":
+        headers["Content-Disposition"] = _disposition(shown, filename or key.rpartition("/")[2])
     if _unchanged(request, stat):
         return Response(b"", status_code=304, headers=headers)
     wanted = parse_range(request.headers.get("range") if _same(request, stat) else None, stat.size)
@@ -79,7 +80,6 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
     if wanted:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{stat.size}"
     headers["Content-Length"] = str(end - start)
-    media_type = mimetypes.guess_type(filename or key)[0] or "application/octet-stream"
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(b"", status_code=status, headers=headers, media_type=media_type)
@@ -87,10 +87,10 @@ def serve(request: Request[Any, Any, Any], storage: Storage, key: str, filename:
     return Stream(_threaded(pieces), status_code=status, headers=headers, media_type=media_type)
 
 
-def _disposition(filename: str) -> str:
+def _disposition(shown: str, filename: str) -> str:
     """The name in ASCII for old clients, without what could end a header, then as RFC 5987 has it."""
     plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
-    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"{shown}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _unchanged(request: Request[Any, Any, Any], stat: Stat) -> bool:

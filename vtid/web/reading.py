@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import enum
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,12 +12,14 @@ from litestar import Request
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
+from vtid.domain.complaints import complaints
 from vtid.errors import InvalidInput, NotFound, Problem, TooLarge, did_you_mean
 from vtid.web.errors import ClientGone
 
 T = TypeVar("T", bound=Struct)
 AnyRequest = Request[Any, Any, Any]
 MAX_JSON = 1024 * 1024
+_AS_STORED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 MOST_ID = 64
 
 
@@ -139,19 +141,7 @@ def _nul(place: str) -> Problem:
 def _wrong(field: FieldInfo, value: Any, *, strict: bool) -> Iterator[Problem]:
     if isinstance(value, str) and "\0" in value:
         yield _nul(field.encode_name)
-    try:
-        msgspec.convert(value, field.type, strict=strict)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        choices = ", ".join(_choices(field.type))
-        more = f"; one of: {choices}" if choices else ""
-        yield Problem(f"{field.encode_name}{path.rstrip('`')}", f"{message}{more}", "invalid")
-
-
-def _choices(type_: Any) -> Iterator[str]:
-    for one in (type_, *get_args(type_)):
-        if isinstance(one, type) and issubclass(one, enum.Enum):
-            yield from (str(member.value) for member in one)
+    yield from complaints(value, field.type, field.encode_name, strict=strict)
 
 
 def job_id(text: str) -> str:
@@ -175,6 +165,8 @@ def one_id(text: str, noun: str) -> str:
     Raises:
         NotFound: no such thing can have it.
     """
+    if _AS_STORED.match(text):
+        return text
     try:
         return str(UUID(text))
     except ValueError:

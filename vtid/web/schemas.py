@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from vtid.domain.job import Failure, Job, JobStatus, StepRun
+from vtid.domain.pipeline import SOURCE_NAME
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
@@ -139,9 +140,16 @@ class PreviewView(Struct):
 
 AssetId = Annotated[str | None, Meta(description="A file that came in before, in place of `file`.")]
 MaskAssetId = Annotated[str | None, Meta(description="The same in place of `mask`.")]
+AudioAssetId = Annotated[str | None, Meta(description="The same in place of `audio`.")]
 CallbackUrl = Annotated[
     Annotated[str, Meta(max_length=4096)] | None,
     Meta(description="Told, signed, when the job has ended: see `/api/v1/webhooks`."),
+]
+
+
+AudioAssetIds = Annotated[
+    str | None,
+    Meta(description="Ids of audio files that came in before, in place of `audio_files`; commas between."),
 ]
 
 
@@ -151,6 +159,14 @@ class SubmitJson(Struct, forbid_unknown_fields=True):
     pipeline: Annotated[str, Meta(min_length=1, max_length=100)]
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
+    audio_asset_id: AudioAssetId = None
+    audio_asset_ids: Annotated[
+        list[str] | None, Meta(description="Sounds for segments: the refId of the first is `audio-1`.")
+    ] = None
+    files: Annotated[
+        dict[Annotated[str, Meta(pattern=SOURCE_NAME.pattern)], str],
+        Meta(description="Other files that came in before: the id of each by what the pipeline calls it."),
+    ] = msgspec.field(default_factory=dict)
     video_url: Annotated[
         str | None,
         Meta(
@@ -171,6 +187,8 @@ class SubmitFields(Struct, forbid_unknown_fields=True):
     display_name: Annotated[str, Meta(max_length=200)] | None = None
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
+    audio_asset_id: AudioAssetId = None
+    audio_asset_ids: AudioAssetIds = None
     callback_url: CallbackUrl = None
 
 
@@ -181,6 +199,7 @@ class PlainFields(Struct, forbid_unknown_fields=True):
     display_name: Annotated[str, Meta(max_length=200)] | None = None
     asset_id: AssetId = None
     mask_asset_id: MaskAssetId = None
+    audio_asset_id: AudioAssetId = None
     callback_url: CallbackUrl = None
 
 
@@ -237,7 +256,7 @@ class FileQuery(Struct):
 
 def iso(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def job_summary(job: Job, result_url: str | None) -> JobSummary:

@@ -7,6 +7,7 @@ reads slowly makes nothing pile up here, and one that comes back says which upda
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -17,12 +18,13 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from vtid.app import App
+from vtid.domain.account import Principal
 from vtid.domain.account import Scope as Allowed
 from vtid.domain.job import Job
-from vtid.errors import InvalidInput, Problem, TooLarge, VtidError
+from vtid.errors import InvalidInput, Problem, RateLimited, TooLarge, Unauthorized, VtidError
 from vtid.web import reading
 from vtid.web.auth import Gate, check
-from vtid.web.errors import respond
+from vtid.web.errors import known, respond
 from vtid.web.events import EventFeed
 from vtid.web.guard import Guard
 from vtid.web.live import Standing
@@ -36,6 +38,8 @@ MOST_JOBS = 100
 FULL = 32
 """Messages waiting for a client above which nothing more is read for it."""
 SLOW_S = 20.0
+NAMELESS_S = 10.0
+"""How long a line may be open whose client does not say who it is."""
 LOOK_S = 0.05
 
 
@@ -54,6 +58,8 @@ class SocketIO:
         self._feed = feed
         self._gate = gate
         self._following: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._doorman: asyncio.Task[None] | None = None
+        self._mind_until = 0.0
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             cors_allowed_origins=lambda origin, environ: guard.allows_origin(origin, environ.get("HTTP_HOST", "")),
@@ -71,7 +77,16 @@ class SocketIO:
         inner: ASGIApp = socketio.ASGIApp(self.server, app)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != ScopeType.HTTP or not scope["path"].startswith(PATH):
+            if not scope.get("path", "").startswith(PATH):
+                await inner(scope, receive, send)
+                return
+            if b"sid=" not in scope["query_string"]:
+                if not await self._may_begin(scope, receive, send):
+                    return
+                self._mind_until = time.monotonic() + 2 * NAMELESS_S
+                if self._doorman is None or self._doorman.done():
+                    self._doorman = asyncio.create_task(self._mind_the_nameless())
+            if scope["type"] != ScopeType.HTTP:
                 await inner(scope, receive, send)
                 return
             scope["path_template"] = PATH
@@ -87,8 +102,36 @@ class SocketIO:
 
         return serve
 
+    async def _may_begin(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Count a new line, of which nobody knows yet whose it is; one too many is told so."""
+        try:
+            await self._gate.count_stranger(scope)
+        except RateLimited as error:
+            if scope["type"] == ScopeType.HTTP:
+                request: Request[Any, Any, Any] = Request(scope)
+                await known(request, error).to_asgi_response(app=None, request=request)(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": 4429, "reason": error.message})
+            return False
+        return True
+
+    async def _mind_the_nameless(self) -> None:
+        """Close lines on which nobody has said who they are; at it while there may be such."""
+        since: dict[str, float] = {}
+        while since or time.monotonic() < self._mind_until:
+            await asyncio.sleep(NAMELESS_S / 10)
+            lines, now = self.server.eio.sockets, time.monotonic()
+            nameless = [i for i in lines if self.server.manager.sid_from_eio_sid(i, "/") is None]
+            since = {i: since.get(i, now) for i in nameless}
+            for line in [lines[i] for i, at in since.items() if now - at > NAMELESS_S]:
+                with suppress(Exception):  # one that cannot be told is gone already
+                    await line.close(wait=False, abort=True)
+
     async def close(self) -> None:
         """Let every client go: the daemon stops. They come back by themselves."""
+        if self._doorman is not None:
+            self._doorman.cancel()
         for line in list(self.server.eio.sockets.values()):
             with suppress(Exception):  # one that cannot be told is gone already
                 await line.close(wait=False)
@@ -101,10 +144,18 @@ class SocketIO:
         try:
             principal = await self._gate.who(token if isinstance(token, str) else None, headers)
             check(principal, Allowed.READ, admin=False)
+            await self._gate.count_line(principal)
         except VtidError as error:
             raise socketio.exceptions.ConnectionRefusedError(error.message, {"code": error.code}) from error
-        await self.server.save_session(sid, {"user": principal.user_id})
-        self._following[sid] = {}
+        await self.server.save_session(sid, {"who": principal})
+        if self._line(sid) is None:  # it left while it was looked up; its goodbye found nothing to end
+            raise socketio.exceptions.ConnectionRefusedError("gone")
+        self._following[sid] = {"": asyncio.create_task(self._mind(sid, principal))}
+
+    async def _mind(self, sid: str, principal: Principal) -> None:
+        """Let a client go who would not be let in any more."""
+        await self._gate.revoked(principal)
+        await self._drop(sid)
 
     async def _disconnect(self, sid: str, _reason: str = "") -> None:
         for task in self._following.pop(sid, {}).values():
@@ -117,10 +168,13 @@ class SocketIO:
         """Follow a job. The answer says how it stands; `last_sequence` brings what was missed since."""
         try:
             job_id, after = _wanted(data)
-            user = (await self.server.get_session(sid))["user"]
-            job = await self._core.jobs.get(reading.job_id(job_id), user)
-            following = self._following.get(sid, {})
-            if len(following) >= MOST_JOBS and job.id not in following:
+            principal: Principal = (await self.server.get_session(sid))["who"]
+            if not await self._core.accounts.still(principal):
+                raise Unauthorized("What this line was opened with has been revoked.", suggestion="Log in again.")
+            job = await self._core.jobs.get(reading.job_id(job_id), principal.user_id)
+            if (following := self._following.get(sid)) is None:  # it left while the job was looked up
+                raise Unauthorized("This line is closed.")
+            if len(following) > MOST_JOBS and job.id not in following:
                 raise InvalidInput(f"At most {MOST_JOBS} jobs can be followed at once.")
         except VtidError as error:
             told = {"code": error.code, "message": error.message}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from litestar import Request
 from msgspec import Struct, field
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from vtid.domain.pipeline import SOURCE_NAME
 from vtid.errors import InvalidInput, Problem, TooLarge
 from vtid.storage.base import safe_filename
 from vtid.storage.hashing import HashingWriter
@@ -19,8 +21,10 @@ from vtid.web.errors import HttpError
 from vtid.web.reading import chunks
 from vtid.web.sinks import Sink
 
-Opener = Callable[[str], Awaitable[HashingWriter]]
-"""Where a file of that name goes."""
+Opener = Callable[[str, Mapping[str, str]], Awaitable[HashingWriter]]
+"""Where a file of that name goes; it is told the fields that came before it."""
+Prefixed = Mapping[str, Callable[[str], Opener]]
+"""Where files go whose form field begins so, by the rest of its name."""
 MAX_TEXT = 1024 * 1024
 """Bytes of all fields that are not files."""
 MAX_PARTS = 64
@@ -45,6 +49,8 @@ async def receive(
     max_bytes: int,
     *,
     most: int = 1,
+    often: Mapping[str, int] = MappingProxyType({}),
+    prefixed: Prefixed = MappingProxyType({}),
     too_large: Callable[[int], Exception] | None = None,
 ) -> Form:
     """Read a multipart body: files into the storage, the rest into a form.
@@ -54,6 +60,8 @@ async def receive(
         openers: name of a form field that is a file to where it goes.
         max_bytes: for all files together; for each of them where a field may come more than once.
         most: how often a field that is a file may come.
+        often: the same of single fields, by name; the limit on all files together is then twice that of one.
+        prefixed: files with names of the sender's choice.
         too_large: says that the limit is passed; it is given the limit.
 
     Raises:
@@ -65,14 +73,16 @@ async def receive(
     boundary = _boundary(request)
     length = int(request.headers.get("content-length") or -1)
     too_large = too_large or _too_large
-    if length > max_bytes * most + SLACK:
+    limit = max_bytes * (2 if often else most) + SLACK
+    if length > limit:
         raise too_large(max_bytes)
-    reader, total = _Reader(openers, max_bytes, most, too_large), 0
+    counts = dict.fromkeys(openers, most) | dict(often)
+    reader, total = _Reader(openers, prefixed, max_bytes, counts, too_large), 0
     try:
         with PushMultipartParser(boundary, content_length=length, max_segment_count=MAX_PARTS) as parser:
             async for chunk in chunks(request):
                 total += len(chunk)
-                if total > max_bytes * most + SLACK:  # also where nothing of it was a file
+                if total > limit:  # also where nothing of it was a file
                     raise too_large(max_bytes)
                 for event in parser.parse(chunk):
                     await reader.take(event)
@@ -107,9 +117,15 @@ class _Reader:
     """Takes the parser's events one by one."""
 
     def __init__(
-        self, openers: Mapping[str, Opener], max_bytes: int, most: int, too_large: Callable[[int], Exception]
+        self,
+        openers: Mapping[str, Opener],
+        prefixed: Prefixed,
+        max_bytes: int,
+        most: Mapping[str, int],
+        too_large: Callable[[int], Exception],
     ) -> None:
         self._openers = openers
+        self._prefixed = prefixed
         self._max = max_bytes
         self._most = most
         self._too_large = too_large
@@ -140,11 +156,11 @@ class _Reader:
         if complaint:
             self._ignored = True
             self._form.problems.append(complaint)
-        elif part.name in self._openers:
+        elif opener := self._opener(self._name):
             self._filename = safe_filename(part.filename or "", "upload")
-            if self._most > 1:
+            if max(self._most.values()) > 1:
                 self._file_size = 0
-            file = Sink(await self._openers[self._name](self._filename))
+            file = Sink(await opener(self._filename, self._form.fields))
             await file.open()
             self._file = file
 
@@ -152,14 +168,24 @@ class _Reader:
         """What is wrong with a part before its content is known."""
         name = self._name
         self._came[name] += 1
-        if self._came[name] > (self._most if name in self._openers else 1):
-            often = "came twice" if self._most == 1 else f"came more than {self._most} times"
+        most = self._most.get(name, 1)
+        if self._came[name] > most:
+            often = "came twice" if most == 1 else f"came more than {most} times"
             return Problem(name, often, "duplicate")
-        if name in self._openers:
+        if self._opener(name):
             return None if part.filename else Problem(name, "must be a file, with a file name", "not_a_file")
         if part.filename is not None:
-            takes = ", ".join(self._openers)
+            takes = ", ".join([*self._openers, *(f"{prefix}NAME" for prefix in self._prefixed)])
             return Problem(name, f"no file of this name is taken; files that are: {takes}", "unknown")
+        return None
+
+    def _opener(self, name: str) -> Opener | None:
+        """Where a file of that form field goes; None where none of it is taken."""
+        if name in self._openers:
+            return self._openers[name]
+        for prefix, opener in self._prefixed.items():
+            if name.startswith(prefix) and SOURCE_NAME.match(rest := name.removeprefix(prefix)):
+                return opener(rest)
         return None
 
     async def _file_data(self, data: bytes | bytearray) -> None:

@@ -11,7 +11,9 @@ from vtid.domain.webhook import JOB_EVENTS, Attempt, Delivery, DeliveryState, We
 from vtid.web import openapi
 from vtid.web.schemas import iso
 
-JobEvent = Annotated[str, Meta(pattern=r"^job\.(completed|failed|cancelled)$")]
+JobEvent = Annotated[
+    str, Meta(pattern=r"^job\.(completed|failed|cancelled)$", examples=["job.completed", "job.failed", "job.cancelled"])
+]
 Url = Annotated[str, Meta(min_length=1, max_length=4096, description="http(s), on the public internet.")]
 Description = Annotated[str, Meta(max_length=200)]
 

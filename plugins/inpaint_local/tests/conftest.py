@@ -43,6 +43,10 @@ class ArrayFrame:
         x0, y0, x1, y1 = box
         return self.pixels[y0:y1, x0:x1].astype(np.float32)
 
+    def yuv8(self, box):
+        x0, y0, x1, y1 = box
+        return self.pixels[y0:y1, x0:x1].copy()
+
     def paint(self, box, yuv, mask):
         x0, y0, x1, y1 = box
         self.pixels[y0:y1, x0:x1][mask] = np.clip(np.rint(yuv[mask]), 0, 255)

@@ -17,12 +17,13 @@ from vtid.media.synth import Subtitle, draw_clip
 from vtid.models import Store
 from vtid.sdk import InvalidInput, Model, NeedsAttention, Video
 from vtid.testing import run_step
-from vtid_inpaint_local import dbnet, detect, easy
+from vtid_inpaint_local import dbnet, detect, detectors, easy, subnormal
 from vtid_inpaint_local.dbnet import DbNet, lines
 from vtid_inpaint_local.geometry import cover
-from vtid_inpaint_local.models import KINDS
+from vtid_inpaint_local.kinds import KINDS
 from vtid_inpaint_local.network import Network
-from vtid_inpaint_local.step import Inputs, Params, Remove, Settings
+from vtid_inpaint_local.params import Inputs, Params, Settings
+from vtid_inpaint_local.step import Remove
 
 from .conftest import ListMedia, texture
 
@@ -33,7 +34,7 @@ INSPECT = {kind.name: kind.inspect for kind in KINDS}
 
 @cache
 def the_default():
-    return detect.choose("auto", threads=1, model_dir=None, models=Store(Path("nowhere")))
+    return detectors.choose("auto", threads=1, model_dir=None, models=Store(Path("nowhere")))
 
 
 def written(script, at=(20, 300), shape=(360, 640)):
@@ -90,6 +91,18 @@ def test_text_of_every_script_is_taken_for_text_and_removed(script, context, tmp
     assert cover(box, found) > 0.9
 
 
+def test_what_is_next_to_zero_is_zero_while_a_network_runs_and_changes_nothing_that_is_found(monkeypatch):
+    tiny = np.full(4, 1e-38, np.float32)
+    with subnormal.as_zero():
+        inside = tiny * np.float32(0.1)
+    assert not inside.any() or not subnormal.possible()
+    assert (tiny * np.float32(0.1)).all()
+    picture, _ = written("latin")
+    found = the_default().boxes(bgr(picture))
+    monkeypatch.setattr(subnormal, "possible", lambda: False)
+    assert the_default().boxes(bgr(picture)) == found
+
+
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +117,7 @@ def add(store, file, kind="text-detector", name="mine"):
 
 def test_a_network_of_pp_ocr_finds_what_rapidocr_finds_with_it(store):
     add(store, PP_OCR)
-    mine = detect.choose("model:mine", threads=1, model_dir=None, models=store)
+    mine = detectors.choose("model:mine", threads=1, model_dir=None, models=store)
     assert mine.name == "model:mine"
     for script in ("latin", "chinese"):
         picture, box = written(script)
@@ -121,8 +134,8 @@ def test_a_network_of_pp_ocr_finds_what_rapidocr_finds_with_it(store):
 
 def test_without_a_reader_nothing_is_read(store, monkeypatch, tmp_path):
     add(store, onnxfile.detector(tmp_path / "d.onnx"))
-    monkeypatch.setattr(detect, "importable", list)
-    detector = detect.choose("model:mine", threads=1, model_dir=None, models=store)
+    monkeypatch.setattr(detectors, "importable", list)
+    detector = detectors.choose("model:mine", threads=1, model_dir=None, models=store)
     assert detector.read(np.zeros((30, 200, 3), np.uint8)) is None
 
 
@@ -207,15 +220,15 @@ def test_a_file_that_has_gone_bad_since_is_a_matter_for_a_person(store, tmp_path
     file = store.folder / "mine" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(NeedsAttention, match="another size"):
-        detect.choose("model:mine", threads=1, model_dir=None, models=store)
+        detectors.choose("model:mine", threads=1, model_dir=None, models=store)
 
 
 def test_a_model_of_another_kind_or_name_is_refused(store, tmp_path):
     add(store, onnxfile.inpainter(tmp_path / "p.onnx", (0, 0, 0)), kind="inpainting")
     with pytest.raises(InvalidInput, match="is a model for inpainting, and one for text-detector is needed"):
-        detect.choose("model:mine", threads=1, model_dir=None, models=store)
+        detectors.choose("model:mine", threads=1, model_dir=None, models=store)
     with pytest.raises(InvalidInput, match='There is no model "mina"; did you mean "mine"'):
-        detect.choose("model:mina", threads=1, model_dir=None, models=store)
+        detectors.choose("model:mina", threads=1, model_dir=None, models=store)
 
 
 def test_a_network_that_does_not_run_is_a_matter_for_a_person(tmp_path):
@@ -268,12 +281,12 @@ def test_what_the_operators_choice_lacks_is_told_before_a_job(monkeypatch, tmp_p
 
 
 def test_a_missing_detector_is_a_matter_for_a_person(monkeypatch, store, tmp_path):
-    monkeypatch.setattr(detect, "importable", lambda: ["rapidocr"])
+    monkeypatch.setattr(detectors, "importable", lambda: ["rapidocr"])
     with pytest.raises(NeedsAttention, match="easyocr"):
-        detect.choose("easyocr", threads=1, model_dir=tmp_path, models=store)
-    monkeypatch.setattr(detect, "importable", list)
+        detectors.choose("easyocr", threads=1, model_dir=tmp_path, models=store)
+    monkeypatch.setattr(detectors, "importable", list)
     with pytest.raises(NeedsAttention, match="install rapidocr"):
-        detect.choose("auto", threads=1, model_dir=None, models=store)
+        detectors.choose("auto", threads=1, model_dir=None, models=store)
     real = builtins.__import__
 
     def no_easyocr(name, *args, **kwargs):

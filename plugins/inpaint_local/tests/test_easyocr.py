@@ -12,9 +12,10 @@ from vtid.media.synth import Subtitle, draw_clip
 from vtid.models import Store
 from vtid.sdk import NeedsAttention
 from vtid.testing import run_step
-from vtid_inpaint_local import detect
+from vtid_inpaint_local import detect, detectors
 from vtid_inpaint_local.geometry import cover
-from vtid_inpaint_local.step import Remove, Settings
+from vtid_inpaint_local.params import Settings
+from vtid_inpaint_local.step import Remove
 
 from .craft import mend_torchvision, write_weights
 
@@ -47,7 +48,7 @@ def weights(made, monkeypatch, tmp_path):
 
 
 def choose(folder, tmp_path):
-    return detect.choose("easyocr", threads=2, model_dir=folder, models=Store(tmp_path))
+    return detectors.choose("easyocr", threads=2, model_dir=folder, models=Store(tmp_path))
 
 
 def picture(text, at, shape=(360, 640)):

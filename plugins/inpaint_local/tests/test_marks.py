@@ -10,7 +10,7 @@ from vtid_inpaint_local.events import Event, Findings, Veil
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.lasting import Lasting, Witness, stretches
 from vtid_inpaint_local.layers import BLACK, WHITE
-from vtid_inpaint_local.mark import lettered, settle, veil_of
+from vtid_inpaint_local.mark import lettered, levelled, settle, veil_of
 from vtid_inpaint_local.mask import stroke_mask
 from vtid_inpaint_local.overlay import evidence
 from vtid_inpaint_local.plates import hole_at
@@ -234,3 +234,12 @@ def test_a_caption_within_a_mark_s_reach_that_reads_otherwise_is_another_text():
     veil = Veil((50, 90, 210, 150), 0, 0, 0.5, (235.0, 128.0, 128.0), alone=True)
     out = settle([mark, caption, piece], [(mark, veil)], 75)
     assert [(e.start, e.end, e.text) for e in out] == [(0, 90, "SAMPLE TV"), (62, 90, "What did she say?")]
+
+
+def test_letters_that_came_out_fainter_are_brought_up_to_the_mark():
+    shape = letters()[1] > 0.5
+    faint = np.where(np.arange(shape.shape[1]) < 120, 0.36, 0.45).astype(np.float32) * shape
+    mended = levelled(faint, 0.45)
+    assert np.median(mended[:, :110][shape[:, :110]]) > 0.43
+    assert np.abs(mended - faint)[:, 140:].max() < 0.01
+    assert mended.max() <= 0.45 + 1e-6

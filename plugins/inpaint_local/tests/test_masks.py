@@ -8,10 +8,12 @@ import pytest
 
 from vtid.media import PyAVMedia
 from vtid.sdk import Coordinates, File, InvalidInput, Region, RegionType, Video
-from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.events import Event, erasure
+from vtid_inpaint_local.geometry import Turn, area
 from vtid_inpaint_local.masks import MaskFile
-from vtid_inpaint_local.plates import hole_at
-from vtid_inpaint_local.step import Inputs, Params, Remove
+from vtid_inpaint_local.params import Inputs, Params
+from vtid_inpaint_local.plates import hole_at, plates_of
+from vtid_inpaint_local.step import Remove
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ListMedia, pan
@@ -60,6 +62,20 @@ def test_a_picture_holds_for_the_whole_film_and_its_patches_are_filled_apart(tmp
 def test_a_mask_of_another_size_is_scaled(tmp_path, name):
     events = still(as_file(tmp_path, drawn((20, 20, 120, 60), size=(640, 320)), name))
     assert [e.mask_box for e in events] == [(10, 10, 60, 30)]
+
+
+def test_an_area_of_dots_is_an_area_and_lone_dots_are_dots(tmp_path):
+    dotted, area_ = np.zeros((160, 320), np.uint8), drawn((40, 60, 100, 90))
+    dotted[60:90:6, 40:100:6] = dotted[61:90:6, 40:100:6] = 255
+    (event,) = still(as_file(tmp_path, dotted))
+    hole = holes([event], 0)
+    assert not (hole & (area_ == 0)).any()
+    assert hole[60:86, 40:95].all()
+    lone = np.zeros((160, 320), np.uint8)
+    lone[20:150:30, 20:300:30] = 255
+    assert np.array_equal(holes(still(as_file(tmp_path, lone)), 0), lone > 0)
+    letters = cv2.putText(np.zeros((160, 320), np.uint8), "ill.iii", (40, 90), 0, 0.5, 255, 1)
+    assert np.array_equal(holes(still(as_file(tmp_path, letters)), 0), letters > 127)
 
 
 def test_what_is_transparent_is_not_white(tmp_path):
@@ -159,3 +175,18 @@ def test_the_step_empties_the_mask_and_nothing_else(context, tmp_path):
     for got, was in zip(media.films[out.video.path], film, strict=True):
         assert np.array_equal(got[~inside], was[~inside])
         assert not np.array_equal(got[inside], was[inside])
+
+
+def test_hundreds_of_erasures_are_no_more_work_than_the_picture():
+    boxes = [(x, y, x + 8, y + 8) for x in range(0, 312, 20) for y in range(0, 152, 12)]
+    plates = plates_of([erasure(box, 0, 50) for box in boxes], 320, 160, set())
+    assert len(boxes) > 200
+    assert sum(area(p.box) for p in plates) <= 320 * 160
+    assert sum(len(p.events) for p in plates) == len(boxes)
+
+
+def test_texts_and_erasures_that_lie_or_last_apart_keep_their_own_crops():
+    line = Event((100, 120, 220, 140), 0, 50, 0, 50, (90, 110, 230, 150), b"")
+    logo, near, later = erasure((10, 10, 30, 30), 0, 50), erasure((40, 10, 60, 30), 0, 50), erasure(WHOLE, 200, 220)
+    plates = plates_of([line, logo, near, later], 320, 160, set())
+    assert sorted(len(p.events) for p in plates) == [1, 1, 2]

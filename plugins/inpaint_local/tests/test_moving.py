@@ -10,6 +10,7 @@ from vtid_inpaint_local import tuning
 from vtid_inpaint_local.detect import Found
 from vtid_inpaint_local.events import Event, Motion, packed
 from vtid_inpaint_local.linger import Linger
+from vtid_inpaint_local.mask import bare, stroke_mask, sung_mask
 from vtid_inpaint_local.motion import course_of
 from vtid_inpaint_local.skirt import Around, changed
 from vtid_inpaint_local.track import Ring
@@ -138,6 +139,22 @@ def test_a_line_that_is_sung_stays_one_text():
     x0, y0, x1, y1 = event.mask_box
     truth = (rim > 0.3)[y0:y1, x0:x1]
     assert (event.mask & truth).sum() / truth.sum() > 0.97
+
+
+def test_a_line_that_is_sung_in_the_scenes_own_grey_goes_to_its_last_letter():
+    fill, rim = letters()
+    box = text_box()
+    crops = []
+    for i, picture in enumerate(pan(45)[::3]):
+        out = picture * (1 - rim[..., None]) + rim[..., None] * np.array([16, 128, 128])
+        colour = np.full((160, 320, 3), (80, 215, 95.0))
+        colour[:, : box[0] + (box[2] - box[0]) * i // 15] = (235, 128, 128)
+        crops.append(np.clip(out * (1 - fill[..., None]) + fill[..., None] * colour, 0, 255).astype(np.uint8))
+    plain = stroke_mask(crops, box)
+    assert bare(plain, box)
+    sung = plain | sung_mask(crops, box, (), certain=True)
+    assert not bare(sung, box)
+    assert (sung & (rim > 0.3)).sum() / (rim > 0.3).sum() > 0.95
 
 
 class Sung(Seer):

@@ -15,10 +15,11 @@ from vtid.sdk import Coordinates, InvalidInput, Region, RegionType, Video
 from vtid.testing import run_step
 from vtid_inpaint_local import painter
 from vtid_inpaint_local.fill import Filler
-from vtid_inpaint_local.models import KINDS
+from vtid_inpaint_local.kinds import KINDS
 from vtid_inpaint_local.painter import choose_guide, classical, tiles, to_rgb, to_yuv
+from vtid_inpaint_local.params import Inputs, Params
 from vtid_inpaint_local.patch import Patch
-from vtid_inpaint_local.step import Inputs, Params, Remove
+from vtid_inpaint_local.step import Remove
 
 from .conftest import ListMedia, pan, texture
 

@@ -12,7 +12,7 @@ import pytest
 
 from vtid.sdk import Coordinates, Region, RegionType
 from vtid_inpaint_local import tuning
-from vtid_inpaint_local.arrays import median
+from vtid_inpaint_local.arrays import largest, median
 from vtid_inpaint_local.composite import Composite
 from vtid_inpaint_local.events import Event, Findings, erasure
 from vtid_inpaint_local.fill import Filler
@@ -57,9 +57,17 @@ class Seer:
         return self.reads
 
 
+class Teller(Seer):
+    """Reads every text as another."""
+
+    def read(self, bgr):
+        self.count = getattr(self, "count", 0) + 1
+        return f"{self.count}" * 9, 0.99
+
+
 def scan(film, detector=None, regions=(), turn=None):
     turn = turn or Turn(0, 320, 160)
-    scan = Scan(detector or Seer(), turn, Zones(list(regions), turn), Rate.of(25, 320 * 240, 0.4), 736)
+    scan = Scan(detector or Seer(), turn, Zones(list(regions), turn), Rate.of(25, 320 * 240, 0.4))
     for i, pixels in enumerate(film):
         scan.feed(ArrayFrame(pixels, i))
     return scan.finish()
@@ -90,6 +98,20 @@ def test_fades_are_masked_to_their_last_faint_frame():
     assert event.start < event.core_start < event.core_end < event.end
 
 
+def test_fades_over_a_bright_scene_are_no_part_of_the_core():
+    """White letters there differ so little from the scene that half of them are nearly all of them."""
+    strength = np.clip(np.minimum((np.arange(80) - 11) / 8, (61 - np.arange(80)) / 8), 0, 1)
+    film = []
+    for share, pixels in zip(strength, pan(80), strict=True):
+        pixels[..., 0] = 200 + pixels[..., 0] // 16
+        faded = pixels * (1 - share) + burn(pixels) * share
+        film.append(np.rint(faded).astype(np.uint8) if share else burn(pixels, text="Good night!"))
+    event = next(e for e in scan(film, Teller()).events if e.core_start < 40 < e.core_end)
+    assert 15 <= event.core_start <= 18
+    assert 54 <= event.core_end <= 57
+    assert event.end >= 61
+
+
 def test_a_text_first_seen_while_it_fades_out_is_followed_from_where_it_was_strong():
     strength = np.clip(np.minimum((np.arange(60) - 29) / 10, (49 - np.arange(60)) / 8), 0, 1)
     film = [burn(p, s) if s else burn(p, text="Good night!") for p, s in zip(pan(60), strength, strict=True)]
@@ -111,11 +133,25 @@ def test_a_text_first_seen_while_it_fades_out_is_followed_from_where_it_was_stro
 
 def test_one_text_after_the_other_in_the_same_place():
     film = [burn(p, text="Hello there" if i < 30 else "Good night!") for i, p in enumerate(pan(60))]
-    ranges = sorted((e.start, e.end) for e in scan(film).events)
+    ranges = sorted((e.start, e.end) for e in scan(film, Teller()).events)
     assert ranges[0][0] == 0
     assert abs(ranges[0][1] - 30) <= 2
     assert abs(ranges[-1][0] - 30) <= 2
     assert ranges[-1][1] == 60
+
+
+def test_another_text_before_it_on_a_darker_scene_is_not_it():
+    """White on black, its strokes that happen to lie in the same places weigh as much as all of those on grey."""
+    day, night = np.full((160, 320, 3), (200, 128, 128), np.uint8), np.full((160, 320, 3), (20, 128, 128), np.uint8)
+    fill = letters(text="Hello there")[0][..., None]
+    bare = np.rint(day * (1 - fill) + fill * (235, 128, 128)).astype(np.uint8)
+    other = cv2.putText(night.copy(), "WEEK END", (60, 130), 0, 0.9, (235, 128, 128), 3, cv2.LINE_AA)
+    x0, y0, x1, y1 = text_box()
+    line = np.s_[y0:y1, x0:x1, 0]
+    assert Template(bare[line]).amplitude(other[line]) > tuning.PRESENT
+    film = [bare if i >= 20 else other for i in range(60)]
+    event = max(scan(film, Teller()).events, key=lambda e: e.end)
+    assert 19 <= event.start <= 20
 
 
 def test_text_that_moves_with_the_scene_stays():
@@ -234,6 +270,27 @@ def test_chunks_give_what_one_go_gives_but_for_the_window():
     assert max(float(np.abs(whole[i] - parts[i]).max()) for i in whole) < 1e-3
 
 
+def test_frames_of_one_hole_share_it_and_fill_the_same():
+    clean = pan(24, speed=2.0)
+    hole, spared = letters()[1] > 0.05, np.zeros((2, *letters()[1].shape), bool)
+    spared[1, :9, :9] = True
+    alone = {i: Patch(burn(p), hole, spared=spared[int(i > 12)]) for i, p in enumerate(clean)}
+    shared: dict[int, Patch] = {}
+    for i, p in enumerate(clean):
+        shared[i] = Patch(burn(p), hole.copy(), spared=spared[int(i > 12)].copy(), like=shared.get(i - 1))
+    assert shared[0].where is shared[12].where is not shared[13].where is shared[23].where
+    one, other = (Filler(set()).fill(patches, 6, 18) for patches in (alone, shared))
+    assert all(np.array_equal(one[i], other[i]) for i in one)
+    assert len(one) == 12
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_the_largest_channel_is_what_numpy_says(kind):
+    pixels = np.random.default_rng(3).integers(0, 255, (20, 30, 3)).astype(kind)
+    assert np.array_equal(largest(pixels), pixels.max(2))
+    assert largest(pixels).dtype == kind
+
+
 def test_close_holes_leaves_known_pixels():
     pixels = texture(60, 80)
     hole = np.zeros((60, 80), bool)
@@ -332,9 +389,14 @@ def test_verify_sees_what_is_left_and_only_that():
 
     clean = [ArrayFrame(p, i) for i, p in enumerate(pan(30))]
     half = [ArrayFrame(burn(p) if i > 20 else p, i) for i, p in enumerate(pan(30))]
-    assert still_seen(list(enumerate(clean)), [event], Crops(), turn) == {}
-    assert still_seen(list(enumerate(half)), [event], Crops(), turn) == {0: 1}
-    assert still_seen(list(enumerate(half)), [erasure(event.box, 0, 30)], Crops(), turn) == {}
+
+    def left(frames, event):
+        found = Findings([event], set(), [i / 25 for i in range(30)])
+        return still_seen(list(enumerate(frames)), found, Zones([], turn), Crops(), turn)
+
+    assert left(clean, event) == {}
+    assert left(half, event) == {0: 1}
+    assert left(half, erasure(event.box, 0, 30)) == {}
 
 
 def test_scenery_that_looks_like_text_is_told_from_text_that_is_left():
@@ -409,3 +471,19 @@ def test_a_text_followed_in_two_pieces_is_there_for_the_time_of_both():
     first, second = event(5, 11), event(8, 21)
     assert merge([first, second]) == [second]
     assert (second.start, second.core_start, second.core_end, second.end) == (5, 5, 21, 21)
+
+
+def test_a_text_that_goes_on_in_another_colour_gets_the_strokes_of_both_pieces():
+    def piece(start, end, x, text="Hello there", box=(50, 90, 200, 130)):
+        mask = np.zeros((50, 180), bool)
+        mask[20:30, x : x + 40] = True
+        return Event(box, start, end, start, end, (40, 80, 220, 130), np.packbits(mask).tobytes(), text=text)
+
+    first, second = piece(10, 30, 10), piece(31, 90, 100)
+    (whole,) = merge([first, second])
+    assert (whole.start, whole.end) == (10, 90)
+    assert whole.mask[20:30, 10:50].all()
+    assert whole.mask[20:30, 100:140].all()
+    # What says something else, stands elsewhere, or comes after a pause is a text of its own.
+    for other in (piece(31, 90, 100, "Good bye"), piece(31, 90, 100, box=(20, 90, 90, 130)), piece(40, 90, 100)):
+        assert len(merge([piece(10, 30, 10), other])) == 2

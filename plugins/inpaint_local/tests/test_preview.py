@@ -13,19 +13,9 @@ import vtid_inpaint_local.remove as removal
 from vtid.sdk import Coordinates, File, InvalidInput, Region, RegionType, StepError, Video
 from vtid_inpaint_local.outside import Bystander
 from vtid_inpaint_local.page import Pair, clock, page
-from vtid_inpaint_local.step import (
-    Inputs,
-    Outside,
-    Params,
-    Preview,
-    PreviewParams,
-    PreviewReport,
-    Remove,
-    Removed,
-    Report,
-    Spans,
-    Stayed,
-)
+from vtid_inpaint_local.params import Inputs, Params, PreviewParams
+from vtid_inpaint_local.report import Outside, PreviewReport, Removed, Report, Spans, Stayed
+from vtid_inpaint_local.step import Preview, Remove
 
 from .conftest import ArrayFrame, ListMedia, burn, letters, pan
 from .test_parts import Seer

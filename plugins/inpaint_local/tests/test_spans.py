@@ -11,7 +11,7 @@ import pytest
 
 from vtid.media import PyAVMedia
 from vtid.media.synth import draw_clip
-from vtid.sdk import StepError
+from vtid.sdk import Coordinates, Region, RegionType, StepError
 from vtid_inpaint_local import spans
 from vtid_inpaint_local.ahead import ahead
 from vtid_inpaint_local.events import Findings, erasure
@@ -35,9 +35,10 @@ def found():
 
 def planned(media, film, folder):
     one = found()
-    plan = media.plan(film, folder / "out.mp4", spans.touched(one.events), splits=spans.splits(one), least_frames=50)
     stream = media.probe(film).video[0]
     zones = Zones([], Turn(0, stream.width, stream.height))
+    touched, splits = spans.touched(one, zones), spans.splits(one, zones)
+    plan = media.plan(film, folder / "out.mp4", touched, splits=splits, least_frames=50)
     return spans.Job(media, film, plan, zones, stream.width, stream.height, 0, plan.frames)
 
 
@@ -80,9 +81,26 @@ def test_what_progress_raises_stops_the_processes(film, tmp_path):
 
 def test_ranges_and_splits():
     events = [erasure(BOX, 10, 20), erasure(BOX, 15, 30), erasure(BOX, 40, 50)]
-    assert spans.touched(events) == [(10, 30), (40, 50)]
-    assert spans.splits(Findings(events, {25}, [])) == [10, 25, 30, 40, 50]
+    found, zones = Findings(events, {25}, []), Zones([], Turn(0, 640, 384))
+    assert spans.touched(found, zones) == [(10, 30), (40, 50)]
+    assert spans.splits(found, zones) == [10, 25, 30, 40, 50]
     assert spans.least_frames(100) < spans.least_frames(10**6)
+
+
+def test_only_the_time_of_a_region_is_touched():
+    def ranges(*regions):
+        zones = Zones(list(regions), Turn(0, 640, 384))
+        found = Findings([text, erasure(BOX, 60, 80)], set(), [n / 25 for n in range(200)])
+        return spans.touched(found, zones)
+
+    text = erasure(BOX, 100, 180)
+    text.erasure = False
+    half, whole = Coordinates(0, 0, 0.5, 1), Coordinates(0, 0, 1, 1)
+    assert ranges() == [(60, 80), (100, 180)]
+    assert ranges(Region(RegionType.TEXT, half, 5.0, 6.01)) == [(60, 80), (125, 151)]
+    assert ranges(Region(RegionType.PROTECTION, whole, 2.8, 5.0)) == [(60, 70), (125, 180)]
+    assert ranges(Region(RegionType.PROTECTION, Coordinates(0, 0, 0.1, 1), 2.8, 5.0)) == [(60, 80), (100, 180)]
+    assert ranges(Region(RegionType.PROTECTION, whole)) == []
 
 
 def test_working_ahead_gives_the_same_and_ends_with_whoever_asked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,7 +13,8 @@ from vtid.media.synth import Subtitle, draw_clip
 from vtid.sdk import Coordinates, InvalidInput, Region, RegionType, StepError, Video
 from vtid_inpaint_local.asked import whole_picture_erased
 from vtid_inpaint_local.geometry import Turn
-from vtid_inpaint_local.step import Inputs, Params, Preview, Remove, Settings
+from vtid_inpaint_local.params import Inputs, Params, Settings
+from vtid_inpaint_local.step import Preview, Remove
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ListMedia, burn, letters, pan, text_box
@@ -181,3 +183,24 @@ def test_a_real_clip_from_end_to_end(context, tmp_path):
     assert sum(1 for _ in media.frames(out.video.path)) == 70
     assert len(after.audio) == len(before.audio)
     assert after.duration_s == pytest.approx(before.duration_s, abs=0.03)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_film_of_a_few_frames_is_rid_of_its_text_too(seer, context, tmp_path, count):
+    foot = {"text": "Hello there", "at": (98, 146), "scale": 0.8}
+    seer.boxes_ = (text_box(**foot),)
+    film = [burn(p, **foot) for p in pan(count)]
+    out, media, *_ = run(context, film, tmp_path)
+    assert (len(out.report.events), out.report.moving, out.report.residual) == (1, 0, 0)
+    for got, was in zip(media.films[out.video.path], film, strict=True):
+        assert (got[letters(**foot)[0] > 0.5][:, 0] < 200).mean() > 0.95
+        assert np.array_equal(got[:80], was[:80])
+
+
+def test_streams_that_the_result_cannot_hold_are_said(seer, context, tmp_path, monkeypatch):
+    join = ListMedia.join
+    lost = {"dropped": ("stream 3 (timed text) does not go into MP4",)}
+    monkeypatch.setattr(ListMedia, "join", lambda *a: msgspec.structs.replace(join(*a), **lost))
+    out, *_ = run(context, [burn(p) for p in pan(30)], tmp_path)
+    assert out.report.dropped == list(lost["dropped"])
+    assert out.report.summary.endswith("Not carried over: stream 3 (timed text) does not go into MP4.")

@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
+from vtid_inpaint_local.change import certain, stirred
 from vtid_inpaint_local.events import Event
 from vtid_inpaint_local.mask import recoloured, still, stroke_mask, strokes_of
-from vtid_inpaint_local.skirt import Around, held
+from vtid_inpaint_local.presence import gone
+from vtid_inpaint_local.skirt import Around, freed, held
 from vtid_inpaint_local.style import Styles
 
-from .conftest import burn, letters, pan, text_box
+from .conftest import burn, letters, pan, text_box, texture
+from .test_parts import scan
 
 WHOLE = (0, 0, 320, 160)
 
@@ -33,6 +36,23 @@ def test_an_outline_ends_where_the_scene_begins_to_move():
     sway = np.where(around.distance <= 4, 1.0, 20.0).astype(np.float32)
     assert held(sway, around, 40) == pytest.approx(4, abs=0.5)
     assert held(np.ones_like(sway), around, 40) == float("inf")  # nothing moves: that says nothing
+
+
+def test_a_shadow_reaches_to_where_the_scene_does_all_that_it_does_beside_it():
+    """Whatever that is: the scene does little on the left and much on the right."""
+    fill = letters()[0] > 0.5
+    rows, columns = np.indices(fill.shape)
+    open_scene = 8 + 40 * columns / 320 + 4 * np.sin(rows / 9)
+    opaque = np.maximum(fill, 0.7 * np.roll(fill, (5, 5), (0, 1)) * ~fill)
+    for by in range(5):  # it begins at the letters
+        opaque = np.maximum(opaque, 0.7 * np.roll(fill, (by, by), (0, 1)) * ~fill)
+    sway = (open_scene * (1 - opaque)).astype(np.float32)
+    reach = freed(sway, Around.of(fill), 30, np.ones_like(fill))
+    assert reach is not None
+    assert 5 <= reach[1] <= 8  # right and down
+    assert reach[5] == 1
+    assert max(reach[4], reach[6]) <= 3
+    assert freed(np.ones_like(sway), Around.of(fill), 30, np.ones_like(fill)) is None
 
 
 def outlined(pixels, width=4, luma=235):
@@ -82,6 +102,104 @@ def test_letters_are_what_their_outline_holds_though_the_outline_is_more_of_one_
     strokes = strokes_of(still([picture] * 5), box, [], box[3] - box[1])
     assert strokes is not None
     assert strokes.colour[0] > 150
+
+
+def test_before_a_bright_scene_white_letters_are_still_told_from_their_outline():
+    picture = texture(160, 320).astype(np.float32)
+    picture[..., 0] = 195 + picture[..., 0] // 20  # letters are only a little brighter, and their outline black
+    fill = cv2.putText(np.zeros((160, 320), np.uint8), "Hello there", (30, 110), 0, 1.3, 255, 4, cv2.LINE_AA) / 255
+    rim = cv2.dilate(fill, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    for alpha, value in ((rim, 16), (fill, 235)):
+        picture = picture * (1 - alpha[..., None]) + alpha[..., None] * np.array([value, 128, 128])
+    shape = (rim > 0.05).astype(np.uint8)
+    x, y, w, h = cv2.boundingRect(shape)
+    soft = cv2.GaussianBlur(np.rint(picture).astype(np.uint8), (0, 0), 0.7)
+    strokes = strokes_of(still([soft] * 5), (x, y, x + w, y + h), [], h)
+    assert strokes is not None
+    assert strokes.colour[0] > 220
+    assert strokes.mask[shape > 0].mean() > 0.99
+    assert (strokes.mask & (cv2.dilate(shape, np.ones((5, 5), np.uint8)) == 0)).sum() < 0.02 * shape.sum()
+
+
+def grid(thickness):
+    """Light letters of few strokes, as Chinese ones are: much of the line is gaps."""
+    out = np.zeros((160, 320), np.uint8)
+    for x in range(52, 244, 32):
+        cv2.rectangle(out, (x, 110), (x + 26, 136), 255, thickness)
+        cv2.rectangle(out, (x + 9, 119), (x + 17, 127), 255, thickness)
+    return out > 0
+
+
+@pytest.mark.parametrize("dark", [30, 40])
+def test_gaps_between_light_strokes_before_a_dark_scene_are_no_letters(dark):
+    film = []
+    for i in range(7):
+        picture = np.full((160, 320, 3), 128, np.uint8)
+        picture[..., 0] = dark + 150 * np.exp(-(((np.arange(320) - 200 - 2 * i) / 30) ** 2))
+        picture[grid(4)], picture[grid(2)] = (26, 128, 128), (200, 45, 148)
+        film.append(np.dstack([cv2.GaussianBlur(picture[..., 0], (3, 3), 0.5), cv2.blur(picture[..., 1:], (2, 2))]))
+    strokes = strokes_of(still(film), (50, 108, 238, 140), [], 32)
+    assert strokes is not None
+    assert strokes.colour[0] > 150
+    assert strokes.mask[grid(2)].mean() > 0.99
+
+
+def test_over_a_picture_that_holds_still_what_came_or_went_is_text_and_nothing_else():
+    box = np.zeros((160, 320), bool)
+    box[108:140, 50:238] = True
+    clean = pan(1)[0]
+    text = clean.copy()
+    text[grid(4)], text[grid(2)] = (26, 128, 128), (200, 45, 148)
+    sure = certain([(clean, text)], box, 32)
+    assert sure is not None
+    assert sure[grid(2)].mean() > 0.95
+    assert not sure[~grid(4)].any()
+    half = text.copy()
+    half[:, :150] = clean[:, :150]
+    both = certain([(half, text), (text, clean)], box, 32)  # what was there before it came went with it all the same
+    assert both is not None
+    assert np.array_equal(both, sure)
+    assert certain([(np.roll(clean, 9, 1), text)], box, 32) is None
+
+
+def test_a_text_that_is_only_paler_outside_its_time_has_not_gone():
+    clean = pan(1)[0]
+    x0, y0, x1, y1 = text_box()
+    line = np.s_[y0:y1, x0:x1, 0]
+    none, all_ = clean[line], burn(clean)[line]
+    assert gone(none, all_)
+    assert gone(burn(clean, text="Good night!")[line], all_)
+    assert not gone(burn(clean, 0.4)[line], burn(clean, 0.6)[line])
+
+
+def test_what_was_there_before_and_stays_is_no_letter_though_it_has_their_colour():
+    """The scene moves behind the text, so that its coming does not tell pixel by pixel; but the shoe stands still."""
+    before, *film = pan(46, speed=4.0)
+    for pixels in (before, *film):
+        pixels[70:125, 138:178] = (90, 128, 128)
+        pixels[84:112, 154:162] = (235, 128, 128)  # in the gap between the words, and above them
+    burned = [burn(p) for p in film]
+    edges = [(before, burned[0])]
+    seen = still(burned[::3])
+    shoe = np.zeros(WHOLE[:1:-1], bool)
+    shoe[84:100, 154:162] = True
+    plain, told = (strokes_of(one, text_box(), edges, 30) for one in (seen, seen._replace(stirred=stirred(edges, 30))))
+    assert plain is not None
+    assert told is not None
+    assert plain.mask[shoe].mean() > 0.5
+    assert told.mask[shoe].mean() < 0.1
+    assert told.mask[truth()].mean() > 0.99
+
+
+def test_words_that_one_text_shares_with_the_next_go_with_both():
+    film = [burn(p, text="Hello there" if i < 30 else "Hello again") for i, p in enumerate(pan(60, speed=0.0))]
+    found = scan(film)
+    for number in (10, 45):
+        mask = np.zeros((160, 320), bool)
+        for event in found.events:
+            x0, y0, x1, y1 = event.mask_box
+            mask[y0:y1, x0:x1] |= event.mask & (event.start <= number < event.end)
+        assert mask[letters(text="Hello there" if number < 30 else "Hello again")[0] > 0.5].mean() > 0.98
 
 
 def test_a_full_stop_beside_the_box_is_masked():

@@ -13,7 +13,7 @@ from vtid_inpaint_local.events import Event, Veil, packed
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.scan import Scan
 from vtid_inpaint_local.track import Rate
-from vtid_inpaint_local.veil import lift, matte_of, packed_matte, rim
+from vtid_inpaint_local.veil import calm, calm_edges, lift, matte_of, mend_chroma, packed_matte, rim
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ArrayFrame, burn, letters, text_box
@@ -39,7 +39,7 @@ def behind_glass(pixels, colour=(16, 128, 128), box=BOX):
 
 def scanned(film, regions=()):
     turn = Turn(0, 320, 160)
-    scan = Scan(Seer(), turn, Zones(list(regions), turn), Rate.of(25, 320 * 240, 0.4), 736)
+    scan = Scan(Seer(), turn, Zones(list(regions), turn), Rate.of(25, 320 * 240, 0.4))
     for i, pixels in enumerate(film):
         scan.feed(ArrayFrame(pixels, i))
     return scan.finish()
@@ -101,6 +101,59 @@ def test_styles_are_pooled_and_a_flat_caption_borrows_the_film_s():
     events = [Event(text_box(), i, i + 60, i, i + 60, (0, 0, 320, 160), b"") for i in (0, 100)]
     settle(list(zip(events, (rich, flat), strict=True)), [])
     assert [e.veil and (e.veil.start, e.veil.end) for e in events] == [(0, 60), (100, 160)]
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 256)])
+def test_letters_on_a_veil_leave_no_grey_ghost_beside_them(dtype, scale):
+    pixels = np.full((40, 80, 3), (120, 160, 90), np.uint8)
+    letter, lifted = np.zeros((2, 40, 80), bool)
+    letter[10:30, 36:40] = lifted[4:36, 8:72] = True
+    beside = cv2.dilate(letter.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    pixels[beside, 1:] = 144, 109  # half of it is the white letters'
+    mended = (pixels.astype(np.uint16) * scale).astype(dtype)
+    before = mended.copy()
+    mend_chroma(mended, letter, lifted)
+    off = np.abs(mended.astype(np.float32) / scale - (120, 160, 90)).max(2)
+    assert off[beside & ~letter].max() <= 2
+    assert np.array_equal(mended[..., 0], before[..., 0])
+    assert np.array_equal(mended[letter | ~lifted], before[letter | ~lifted])
+
+
+@pytest.mark.parametrize("texture", [0, 40])
+def test_a_mark_leaves_nothing_of_its_outline_on_a_wall_and_leaves_are_kept(texture):
+    rng = np.random.default_rng(3)
+    clean = np.full((48, 96, 3), 120, np.uint8)
+    clean[..., 0] = np.clip(120 + texture * rng.standard_normal((48, 96)), 16, 200)
+    shares = np.zeros((24, 48), np.float32)
+    shares[6:18, 6:42:6] = shares[6:18, 7:42:6] = 1
+    box = (24, 12, 72, 36)
+    veil = Veil(box, 0, 10, 0.45, (235.0, 128.0, 128.0), packed_matte(shares), alone=True)
+    event = Event(box, 0, 10, 0, 10, box, b"", veil=veil)
+    opacity = matte_of(veil)[..., None]
+    coded = clean.astype(np.float32)
+    coded[12:36, 24:72] = (1 - opacity) * coded[12:36, 24:72] + opacity * np.array(veil.colour)
+    coded[..., 0] += 4 * rng.standard_normal((48, 96)) * (np.pad(shares, ((12, 12), (24, 24))) > 0)
+    pixels = np.clip(np.rint(coded), 0, 255).astype(np.uint8)
+    changed = lift(pixels, 5, (0, 0, 96, 48), [event])
+    calm(pixels, 5, (0, 0, 96, 48), [event], changed)
+    off = (pixels.astype(np.float32) - clean)[..., 0][changed].std()
+    assert off < 2.5 if texture == 0 else off < 9
+    assert np.array_equal(pixels[~changed], np.clip(np.rint(coded), 0, 255).astype(np.uint8)[~changed])
+
+
+def test_colours_that_vary_beside_letters_are_kept():
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(60, 200, (10, 20, 3), dtype=np.uint8)
+    pixels = cv2.resize(coarse, (80, 40), interpolation=cv2.INTER_NEAREST)
+    letter, lifted = np.zeros((40, 80), bool), np.ones((40, 80), bool)
+    letter[10:30, 36:40] = True
+    before = pixels.astype(np.float32)
+    mend_chroma(pixels, letter, lifted)
+    changed = np.abs(pixels - before)[..., 1:].max(2)
+    assert changed[~letter].any()
+    farther = cv2.inpaint(before.astype(np.uint8), cv2.dilate(letter.view(np.uint8), np.ones((7, 7))), 3, 0)
+    taken = np.abs(farther - before)[..., 1:].max(2)
+    assert changed[~letter].sum() < 0.3 * taken[~letter].sum()
 
 
 def test_behind_a_caption_box_the_picture_itself_comes_back():
@@ -174,3 +227,32 @@ def test_rim_and_matte():
     shares = np.linspace(0, 1, 12 * 5, dtype=np.float32).reshape(5, 12)
     back = matte_of(Veil((0, 0, 12, 5), 0, 1, 0.6, (235, 128, 128), packed_matte(shares)))
     assert back == pytest.approx(0.6 * shares, abs=0.002)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_line_that_coding_leaves_along_a_box_is_taken_off_and_a_busy_scene_kept(depth):
+    x0, y0, x1, y1 = BOX
+    calmed = []
+    for clean in (pan(1)[0], fine_pan(1)[0]):
+        scale = 256 if depth == np.uint16 else 1
+        pixels = clean.astype(depth) * depth(scale)
+        for line in (np.s_[y0, x0:x1, 0], np.s_[y1 - 1, x0:x1, 0], np.s_[y0:y1, x0, 0], np.s_[y0:y1, x1 - 1, 0]):
+            pixels[line] += depth(8 * scale)
+        shares = np.zeros((y1 - y0 + 4, x1 - x0 + 4), np.float32)
+        shares[2:-2, 2:-2] = 1
+        grown = (x0 - 2, y0 - 2, x1 + 2, y1 + 2)
+        veil = Veil(grown, 0, 9, 0.5, (16.0, 128.0, 128.0), packed_matte(shares))
+        calm_edges(pixels, 4, (0, 0, 320, 160), [Event(BOX, 0, 9, 0, 9, BOX, b"", veil=veil)])
+        off = np.abs(pixels[..., 0] / scale - clean[..., 0].astype(float))
+        assert off[(off > 0)].size < 2 * (x1 - x0 + y1 - y0)  # nothing but the edge
+        calmed.append(float(off[y0, x0 + 2 : x1 - 2].mean()))
+    assert calmed[0] < 1.5
+    assert calmed[1] < 12  # of a scene whose lines differ by 20
+
+
+def test_the_edge_of_a_box_at_the_border_of_the_picture_is_left():
+    pixels = pan(1)[0]
+    before = pixels.copy()
+    veil = Veil((0, 0, 320, 160), 0, 9, 0.5, (16.0, 128.0, 128.0))
+    calm_edges(pixels, 4, (0, 0, 320, 160), [Event(BOX, 0, 9, 0, 9, BOX, b"", veil=veil)])
+    assert np.array_equal(pixels, before)

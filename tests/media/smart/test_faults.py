@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import av
 import msgspec
 import pytest
 
 from tests.media.smart.films import MIDDLE, X264, render_all, require_edited, shown, smart
 from vtid.errors import Cancelled, InvalidInput, MediaError, Misfit
+from vtid.media import PyAVMedia
+from vtid.media.hardware import Hardware
 from vtid.media.synth import Look
 from vtid.sdk import EncodeOptions, Part
 
@@ -159,3 +164,11 @@ def test_prores_keeps_its_profile(media, clip, tmp_path):
     media.rewrite(source, target, iter)
     with av.open(str(target)) as container:
         assert container.streams.video[0].codec_context.profile == "LT"
+
+
+def test_media_goes_to_another_process_whoever_hears_of_its_hardware(clip, tmp_path):
+    """As a step's own process makes it, where what hardware encodes is told over a channel that cannot go along."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        media = PyAVMedia(threads=2, hardware=Hardware(tell=lambda candidate: None))
+        source = clip(seconds=1)
+        assert pool.submit(media.probe, source).result(60) == media.probe(source)

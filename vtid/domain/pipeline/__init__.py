@@ -10,8 +10,21 @@ References are `source.NAME` (what came in), `STEP.OUTPUT` and `job.PARAM`.
 from vtid.domain.pipeline.checking import check
 from vtid.domain.pipeline.conditions import holds
 from vtid.domain.pipeline.freezing import freeze
-from vtid.domain.pipeline.model import Deliver, JobParam, Pipeline, Step
+from vtid.domain.pipeline.model import SOURCE_NAME, Deliver, JobParam, Pipeline, Step, kind_of, stands_for
 from vtid.domain.pipeline.parsing import parse
 from vtid.domain.pipeline.wiring import wire
 
-__all__ = ["Deliver", "JobParam", "Pipeline", "Step", "check", "freeze", "holds", "parse", "wire"]
+__all__ = [
+    "SOURCE_NAME",
+    "Deliver",
+    "JobParam",
+    "Pipeline",
+    "Step",
+    "check",
+    "freeze",
+    "holds",
+    "kind_of",
+    "parse",
+    "stands_for",
+    "wire",
+]

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from vtid.domain.artifact import FILE_TYPES
 from vtid.domain.pipeline.conditions import BAD, CONDITION, literal
-from vtid.domain.pipeline.model import NAME, REFERENCE, RESERVED, Pipeline, Step
+from vtid.domain.pipeline.model import NAME, REFERENCE, RESERVED, Pipeline, Step, kind_of
 from vtid.domain.pipeline.wiring import wire
 from vtid.domain.step import VALUE, Port, StepSpec, check_params
 from vtid.errors import Problem, did_you_mean
@@ -42,7 +41,14 @@ class _Check:
             seen.add(step.id)
             yield from self.step(step)
         yield from self.cycles()
+        for name, ref in self.pipeline.metadata.items():
+            yield from self.reference(f"pipeline.metadata.{name}", ref, Port(name, VALUE))
         for i, deliver in enumerate(self.pipeline.deliver):
+            for step_id in deliver.says.keys() - self.steps.keys():
+                hint = did_you_mean(step_id, self.steps)
+                yield self.problem(
+                    f"deliver[{i}].says.{step_id}", f'there is no step with id "{step_id}"{hint}', "unknown"
+                )
             for ref in deliver.references:
                 yield from self.reference(f"deliver[{i}].from", ref, delivered=True)
             if deliver.to and not re.match(r"s3://[^/\s]+(/|$)", deliver.to):
@@ -50,6 +56,8 @@ class _Check:
 
     def step(self, step: Step) -> Iterator[Problem]:
         here = f"step.{step.id}"
+        if step.fails and "{reason}" not in step.fails:
+            yield self.problem(f"{here}.fails", "must say {reason} where the step's own words go")
         if step.progress and not 0 <= step.progress[0] <= step.progress[1] <= 100:
             yield self.problem(f"{here}.progress", f"must rise within 0 and 100, not {step.progress}")
         if step.when:
@@ -98,13 +106,17 @@ class _Check:
             yield self.problem(place, f'"{ref}" is not a reference; write "source.video" or "STEP.OUTPUT"')
             return
         head, output = found.groups()
+        if output.endswith("*") and (head != "source" or not want or not want.many):
+            yield self.problem(place, f'"{ref}" names several files; that is for sources, and inputs that take many')
+            return
         if head == "source":
+            kind = kind_of(output)
             if delivered:
                 yield self.problem(place, "what came in is not a result; name a step's output")
-            elif output not in FILE_TYPES and want and want.kind == VALUE:
+            elif not kind and want and want.kind == VALUE:
                 yield self.problem(place, "a source is a file; this input takes a value", "wrong_type")
-            elif output in FILE_TYPES and want and want.kind not in (output, "file"):
-                yield self.problem(place, f"takes {want.kind}, but {ref} is {output}", "wrong_type")
+            elif kind and want and want.kind not in (kind, "file"):
+                yield self.problem(place, f"takes {want.kind}, but {ref} is {kind}", "wrong_type")
             return
         other = self.steps.get(head)
         if other is None:
@@ -119,6 +131,13 @@ class _Check:
             hint = did_you_mean(output, [p.name for p in spec.outputs])
             gives = f"; it gives: {', '.join(p.name for p in spec.outputs)}"
             yield self.problem(place, f'{spec.name} has no output "{output}"{hint or gives}', "unknown")
+        else:
+            yield from self.fits(place, ref, port, want, delivered=delivered)
+
+    def fits(self, place: str, ref: str, port: Port, want: Port | None, *, delivered: bool) -> Iterator[Problem]:
+        """Whether an output can go where it is wanted."""
+        if port.many and (want or delivered):
+            yield self.problem(place, f"{ref} is several files; name an output that is one", "wrong_type")
         elif want and want.kind not in (port.kind, "file"):
             yield self.problem(place, f"takes {want.kind}, but {ref} is {port.kind}", "wrong_type")
         elif delivered and port.kind == VALUE:

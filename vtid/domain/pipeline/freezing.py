@@ -66,7 +66,12 @@ def _listed(refs: str | list[str] | None) -> list[str] | None:
 
 def _default_delivery(pipeline: Pipeline, specs: Mapping[str, StepSpec]) -> tuple[Deliver, ...]:
     """Without [[deliver]]: the last file that a step gives."""
-    refs = [f"{s.id}.{p.name}" for s in reversed(pipeline.steps) for p in specs[s.uses].outputs if p.kind != VALUE]
+    refs = [
+        f"{s.id}.{p.name}"
+        for s in reversed(pipeline.steps)
+        for p in specs[s.uses].outputs
+        if p.kind != VALUE and not p.many
+    ]
     return (Deliver(refs),) if refs else ()
 
 

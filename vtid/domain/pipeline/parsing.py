@@ -16,6 +16,7 @@ class _Head(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     title: str = ""
     description: str = ""
+    metadata: dict[str, str] = {}
 
 
 def parse(text: str, *, file: str) -> Pipeline:
@@ -45,7 +46,8 @@ def parse(text: str, *, file: str) -> Pipeline:
         problems.append(Problem("step", "a pipeline needs at least one [[step]]", "missing", file))
     if problems or head is None:
         raise PipelineError(f"{file}: {len(problems)} problem(s): {problems[0]}", problems=problems)
-    return Pipeline(head.name, head.title or head.name, tuple(steps), tuple(deliver), head.description, params)
+    title = head.title or head.name
+    return Pipeline(head.name, title, tuple(steps), tuple(deliver), head.description, params, head.metadata)
 
 
 def _params(raw: Any, file: str, problems: list[Problem]) -> dict[str, JobParam]:

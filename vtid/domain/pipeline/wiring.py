@@ -16,11 +16,13 @@ def wire(pipeline: Pipeline, step: Step, port: Port, specs: Mapping[str, StepSpe
     """
     if port.kind == VALUE or not port.required:
         return None
+    if port.many:
+        return [f"source.{port.kind}_*"]
     refs: list[str] = []
     earlier = pipeline.steps[: next(i for i, s in enumerate(pipeline.steps) if s is step)]
     for other in reversed(earlier):
         spec = specs.get(other.uses)
-        output = next((p for p in spec.outputs if p.kind == port.kind), None) if spec else None
+        output = next((p for p in spec.outputs if p.kind == port.kind and not p.many), None) if spec else None
         if output:
             refs.append(f"{other.id}.{output.name}")
             if other.when is None and other.on_error == "fail":

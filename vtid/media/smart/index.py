@@ -203,3 +203,10 @@ def _among(anchors: Anchors, pts: array[int]) -> Anchors:
         if at < len(pts) and pts[at] == time
     ]
     return Anchors(*(array("q", column) for column in zip(*rows, strict=True))) if rows else _NOWHERE
+
+
+def last_duration(stream: VideoStream, index: Index) -> int:
+    """How long the last frame is shown, in ticks."""
+    begin, length = stream.start_time, stream.duration
+    left = begin + length - index.pts[-1] if begin is not None and length else 0
+    return left if left > 0 else index.last_duration

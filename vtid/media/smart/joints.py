@@ -10,12 +10,12 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-from vtid.domain.rendering import RenderPlan
 from vtid.errors import Misfit
 from vtid.media.containers import open_input
 from vtid.media.decode import main_video
 from vtid.media.pixels import bit_depth
 from vtid.media.smart.index import Index, counted_index, read_index
+from vtid.media.smart.sequence import Reader, Row
 from vtid.media.smart.window import Film
 
 _AROUND = 16
@@ -23,13 +23,13 @@ _AROUND = 16
 (A.3.1, A.4.2), so that whatever was left over from before would show."""
 
 
-def check_joints(source: Path, target: Path, plan: RenderPlan, *, threads: int) -> int:
-    """Read all packets of a joined film, and decode it where spans meet.
+def check_joints(target: Path, row: Row, *, threads: int) -> int:
+    """Read all packets of a film that was put together, and decode it where its pieces meet.
 
-    Frames before a joint and behind it must come, at their times. The first ones of a copied span must be those of the
-    source to the bit; its further ones are the same packets behind the same ones, and follow from these.
+    Frames before a joint and behind it must come, at their times. The first ones of a copied piece must be those of
+    its origin to the bit; its further ones are the same packets behind the same ones, and follow from these.
 
-    The film is decoded once at most, the source hardly at all: places that lie close together are decoded in one go.
+    The film is decoded once at most, the origins hardly at all: places that lie close together are decoded in one go.
 
     Returns:
         The number of joints.
@@ -37,37 +37,34 @@ def check_joints(source: Path, target: Path, plan: RenderPlan, *, threads: int) 
     Raises:
         Misfit: the film is not as it should be.
     """
-    with open_input(target) as container:
+    with open_input(target, packets_only=True) as container:
         stream = main_video(container, target.name)
         tick_s = float(stream.time_base or 0)
         index = read_index(container, stream, target)
     if index.doubt:  # AVI, VP8: the packets don't tell, so that all is decoded
-        _require_times(counted_index(target, index, threads), tick_s, plan, target)
-        return len(plan.spans) - 1
-    _require_times(index, tick_s, plan, target)
-    begins = [span.first for span in plan.spans if span.first or span.copied]
-    with (
-        Film(source, plan.pts, plan.coding.anchors, threads) as before,
-        Film(target, index.pts, index.anchors, threads) as after,
-    ):
-        for first, last in _windows(begins, index, plan.frames):
-            _look(before, after, plan, first, last)
-    return len(plan.spans) - 1
+        _require_times(counted_index(target, index, threads), tick_s, row, target)
+        return len(row.pieces) - 1
+    _require_times(index, tick_s, row, target)
+    begins = [piece.first for piece in row.pieces if piece.first or piece.origin]
+    with Reader(threads) as before, Film(target, index.pts, index.anchors, threads) as after:
+        for first, last in _windows(begins, index, row.frames):
+            _look(before, after, row, first, last)
+    return len(row.pieces) - 1
 
 
-def _require_times(index: Index, tick_s: float, plan: RenderPlan, target: Path) -> None:
+def _require_times(index: Index, tick_s: float, row: Row, target: Path) -> None:
     """The frames' times from the first must be those planned, to the tick of the coarser time base."""
-    if len(index.pts) != plan.frames:
-        raise Misfit(f"{target.name} holds {len(index.pts)} frames, and {plan.frames} were to be there.")
-    planned_tick_s = float(plan.time_base)
-    planned = _from_first(plan) * planned_tick_s
+    if len(index.pts) != row.frames:
+        raise Misfit(f"{target.name} holds {len(index.pts)} frames, and {row.frames} were to be there.")
+    planned_tick_s = float(row.time_base)
+    planned = _from_first(row) * planned_tick_s
     late = np.abs(_from_first(index) * tick_s - planned)
     allowed = 1e-6 if tick_s == planned_tick_s else max(tick_s, planned_tick_s)
     if len(late) and late.max() > allowed:
         raise Misfit(f"{target.name} shows frame {int(late.argmax())} {late.max():.4f} s away from its time.")
 
 
-def _from_first(film: Index | RenderPlan) -> NDArray[np.int64]:
+def _from_first(film: Index | Row) -> NDArray[np.int64]:
     pts = np.frombuffer(film.pts, np.int64)
     return pts - pts[:1]
 
@@ -88,20 +85,24 @@ def _windows(begins: list[int], index: Index, frames: int) -> Iterator[tuple[int
         yield begin, end
 
 
-def _look(before: Film, after: Film, plan: RenderPlan, first: int, last: int) -> None:
-    """Decode the frames of a window, and compare those behind which a copied span begins."""
+def _look(before: Reader, after: Film, row: Row, first: int, last: int) -> None:
+    """Decode the frames of a window, and compare those with which a copied piece begins."""
     frames = after.frames(first, last)
-    for span in plan.spans:
-        begin, end = max(first, span.first), min(last, span.last)
-        known = max(begin, min(end, span.first + _AROUND)) if span.copied else begin
-        for wanted in before.frames(begin, known) if begin < known else ():
-            found = next(frames)
-            if not _same(wanted.av, found.av):
-                raise Misfit(f"{after.path.name}: frame {found.index} of {span} is not as in the source.")
+    for piece in row.pieces:
+        begin, end = max(first, piece.first), min(last, piece.last)
+        if begin >= end:
+            continue
+        known = max(begin, min(end, piece.first + _AROUND)) if piece.origin else begin
+        if piece.origin and begin < known:
+            shift = piece.begin - piece.first
+            for wanted in before.film(piece.origin).frames(begin + shift, known + shift):
+                found = next(frames)
+                if not _same(wanted.av, found.av):
+                    raise Misfit(f"{after.path.name}: frame {found.index} of {piece} is not as in its source.")
         for _ in range(end - known):
             found = next(frames)
-            if found.av.is_corrupt and not span.copied:
-                raise Misfit(f"{after.path.name}: frame {found.index} of {span} does not decode cleanly.")
+            if found.av.is_corrupt and piece.origin is None:
+                raise Misfit(f"{after.path.name}: frame {found.index} of {piece} does not decode cleanly.")
 
 
 def _same(a: VideoFrame, b: VideoFrame) -> bool:

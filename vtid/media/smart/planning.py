@@ -15,7 +15,7 @@ from vtid.media.decode import Decoder, main_video, require_whole_file
 from vtid.media.encoders import EncodePlan
 from vtid.media.output import encode_plan
 from vtid.media.smart.headers import Unjoinable
-from vtid.media.smart.index import Anchors, Index, counted_index, read_index
+from vtid.media.smart.index import Anchors, Index, counted_index, last_duration, read_index
 from vtid.media.smart.matching import Joint, find_joint
 from vtid.media.smart.spans import divide
 from vtid.sdk import EncodeOptions, RenderPlan
@@ -75,7 +75,7 @@ def plan(
             reason=f"Nothing can be copied: {reason}." if reason else None,
             pts=index.pts,
             time_base=stream.time_base or Fraction(1, 1000),
-            coding=Coding(container_name, joint, index.anchors, index.delay, _last_duration(stream, index)),
+            coding=Coding(container_name, joint, index.anchors, index.delay, last_duration(stream, index)),
         )
 
 
@@ -100,10 +100,3 @@ def _encoding(
     decoder.require_frames()
     assert first is not None
     return encode_plan(stream, first.av, target, options)
-
-
-def _last_duration(stream: VideoStream, index: Index) -> int:
-    """How long the last frame is shown, in ticks."""
-    begin, length = stream.start_time, stream.duration
-    left = begin + length - index.pts[-1] if begin is not None and length else 0
-    return left if left > 0 else index.last_duration

@@ -66,7 +66,7 @@ class Film:
             Misfit: a frame does not come, or one comes at a time at which there is none.
         """
         expected, base = first, self._stream.time_base or Fraction(1, 1000)
-        for frame in self._decoded(self._anchor_for(first)):
+        for frame in self._decoded(self._anchor_for(first), first):
             at = bisect_left(self._pts, frame.pts)
             if at < first:
                 continue
@@ -88,9 +88,13 @@ class Film:
         at = bisect_right(self._anchors.frame, frame) - 1
         return at if at < 0 or self._anchors.closed[at] else at - 1
 
-    def _decoded(self, anchor: int) -> Iterator[PlanarFrame]:
+    def _decoded(self, anchor: int, first: int) -> Iterator[PlanarFrame]:
+        """Frames, of those before `first` only what others may need where the codec tells which these are."""
+        tells, begin = self._stream.codec_context.name == "h264", self._pts[first]
         with reading(self.path):
             for packet in self._from_anchor(anchor):
+                unseen = tells and packet.pts is not None and packet.pts < begin
+                self._stream.codec_context.skip_frame = "NONREF" if unseen else "DEFAULT"
                 yield from self._decoder.decode(packet)
 
     def _from_anchor(self, anchor: int) -> Iterator[Packet[VideoStream]]:

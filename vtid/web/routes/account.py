@@ -10,7 +10,7 @@ from litestar import Request, Response, delete, get, post, put
 from litestar.params import FromPath
 
 from vtid.app import App
-from vtid.domain.account import Principal, User
+from vtid.domain.account import Principal, Role, Scope, User
 from vtid.errors import Forbidden
 from vtid.web import openapi, paging, reading
 from vtid.web.account_schemas import (
@@ -34,8 +34,8 @@ from vtid.web.account_schemas import (
     token_view,
     user_view,
 )
-from vtid.web.auth import ACCOUNT
-from vtid.web.given import Core, Who
+from vtid.web.auth import ACCOUNT, Gate
+from vtid.web.given import Core, Door, Who
 from vtid.web.given import User as UserId
 from vtid.web.idempotency import IdempotencyKey, once
 from vtid.web.routes.auth import TOKENS, USER
@@ -67,7 +67,9 @@ TIER = {
     "requests_per_minute": 60,
     "concurrent_jobs": 3,
     "segments": 5,
+    "quota_mb": 0,
     "metered": True,
+    "paid_steps": True,
     "current": True,
 }
 STATS = {"jobs": {"completed": 3, "queued": 1}, "credits": {"remaining": 970, "used": 81, "reserved": 30}}
@@ -90,12 +92,13 @@ async def ledger_page(core: App, request: AnyRequest, user_id: str) -> LedgerPag
     return LedgerPage(await ledger.balance(user_id), [movement_view(m) for m in page], following)
 
 
-async def _confirm(core: App, who: Principal, password: str | None) -> None:
+async def _confirm(core: App, gate: Gate, request: AnyRequest, who: Principal, password: str | None) -> None:
     """Ask for the password again, where the account has one, before what cannot be undone."""
     if password is None and await core.accounts.users.password_hash(who.user_id) is None:
         return
     if password is None:
         raise Forbidden("This needs the present password: current_password.")
+    await gate.count_login(request.scope, who.user.email)
     await core.accounts.check_own_password(who.user, password)
 
 
@@ -118,10 +121,10 @@ async def get_me(core: Core, who: Who) -> UserView:
     operation_class=openapi.operation(body={"application/json": openapi.schema(ProfileJson)}),
     responses={200: openapi.answer(UserView, USER, "The account"), **openapi.problems(409, 413, 503)},
 )
-async def put_me(core: Core, request: AnyRequest, who: Who) -> UserView:
+async def put_me(core: Core, gate: Door, request: AnyRequest, who: Who) -> UserView:
     """Take another e-mail address."""
     given = await reading.body(request, ProfileJson)
-    await _confirm(core, who, given.current_password)
+    await _confirm(core, gate, request, who, given.current_password)
     return await whole(core, await core.accounts.change(who.user_id, email=given.email))
 
 
@@ -133,10 +136,10 @@ async def put_me(core: Core, request: AnyRequest, who: Who) -> UserView:
     operation_class=openapi.operation(body={"application/json": openapi.schema(FarewellJson)}),
     responses=openapi.problems(409, 413, 503),
 )
-async def delete_me(core: Core, request: AnyRequest, who: Who) -> None:
+async def delete_me(core: Core, gate: Door, request: AnyRequest, who: Who) -> None:
     """Remove the account with its jobs, files, keys and credits. Jobs that have not ended stand in the way."""
-    given = await reading.body(request, FarewellJson)
-    await _confirm(core, who, given.current_password)
+    given = await reading.body(request, FarewellJson, empty=True)
+    await _confirm(core, gate, request, who, given.current_password)
     await remove(core, who.user_id)
 
 
@@ -184,9 +187,10 @@ async def credits(core: Core, request: AnyRequest, user_id: UserId) -> LedgerPag
     operation_class=openapi.operation(body={"application/json": openapi.schema(PasswordJson)}),
     responses={200: openapi.answer(TokenView, TOKENS, "Fresh tokens"), **openapi.problems(413, 503)},
 )
-async def change_password(core: Core, request: AnyRequest, who: Who) -> TokenView:
+async def change_password(core: Core, gate: Door, request: AnyRequest, who: Who) -> TokenView:
     """Choose another password. Every token and login there was ends; here are fresh ones. Keys go on working."""
     given = await reading.body(request, PasswordJson)
+    await gate.count_login(request.scope, who.user.email)
     await core.accounts.check_own_password(who.user, given.current_password)
     user = await core.accounts.set_password(who.user_id, given.new_password)
     return token_view(await core.accounts.token_pair(user))
@@ -199,6 +203,7 @@ async def change_password(core: Core, request: AnyRequest, who: Who) -> TokenVie
     f"{ROOT}/api-keys",
     tags=TAGS,
     summary="My keys",
+    opt=ACCOUNT,
     responses={200: openapi.answer(list[KeyView], [KEY], "The keys"), **openapi.problems(503)},
 )
 async def keys(core: Core, user_id: UserId) -> list[KeyView]:
@@ -222,7 +227,8 @@ async def make_key(
 ) -> Response[NewKeyView]:
     """A key for a machine. It is told this once. It cannot do more than what it is made with."""
     given = await reading.body(request, KeyJson)
-    if beyond := set(given.scopes) - who.scopes:
+    mine = who.scopes if who.user.role is Role.ADMIN else who.scopes - {Scope.ADMIN}
+    if beyond := set(given.scopes) - mine:
         raise Forbidden(f"A key gives no scope that one lacks: {', '.join(sorted(beyond))}.")
 
     async def make() -> Response[NewKeyView]:

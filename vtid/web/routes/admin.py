@@ -110,9 +110,8 @@ async def users(core: Core, request: AnyRequest) -> UserPage:
     found = await accounts.users.list(
         UserFilter(wanted.text, role, wanted.tier, wanted.suspended, before, limit=wanted.limit + 1)
     )
-    page = found[: wanted.limit]
+    page, following = paging.page(found, wanted.limit)
     balances = await accounts.ledger.balances([u.id for u in page])
-    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     return UserPage([user_view(u, accounts.tier_of(u), balances[u.id]) for u in page], following)
 
 
@@ -259,8 +258,7 @@ async def jobs(core: Core, request: AnyRequest) -> AdminJobPage:
     found = await core.jobs.list(
         JobFilter(wanted.user_id, wanted.status, wanted.pipeline, text, before, limit=wanted.limit + 1)
     )
-    page = found[: wanted.limit]
-    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    page, following = paging.page(found, wanted.limit)
     views = [
         AdminJob(**msgspec.structs.asdict(job_summary(job, result_url(core, request, job))), user_id=job.user_id)
         for job in page

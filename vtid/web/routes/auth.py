@@ -43,7 +43,7 @@ ME: dict[str, Any] = {
     "tier": "pro",
     "role": "user",
     "credits_remaining": 970,
-    "limits": {"requests_per_minute": 60, "concurrent_jobs": 3, "segments": 5, "metered": True},
+    "limits": {"requests_per_minute": 60, "concurrent_jobs": 3, "segments": 5, "quota_mb": 0, "metered": True},
 }
 USER = ME | {"suspended": False, "created_at": "2025-12-01T10:30:00.000Z", "last_login_at": None}
 
@@ -59,7 +59,7 @@ USER = ME | {"suspended": False, "created_at": "2025-12-01T10:30:00.000Z", "last
 async def login(core: Core, gate: Door, request: AnyRequest) -> TokenView:
     """An access token and a refresh token for an address and its password."""
     given = await reading.body(request, LoginJson)
-    await gate.count_login(request, given.email)
+    await gate.count_login(request.scope, given.email)
     return token_view(await core.accounts.token_pair(await core.accounts.login(given.email, given.password)))
 
 
@@ -91,7 +91,7 @@ async def register(
     given = await reading.body(request, RegisterJson)
     if not core.config.auth.registration:
         raise Forbidden("Registration is switched off here.", suggestion="Ask an admin for an account.")
-    await gate.count_login(request)
+    await gate.count_login(request.scope)
 
     async def make() -> Response[UserView]:
         accounts, tier = core.accounts, core.config.auth.registration_tier
@@ -144,7 +144,8 @@ async def embedded(core: Core, who: Who) -> EmbeddedView:
 
     The page does so at once, and drops the other one: addresses are kept in histories and logs.
     """
-    return EmbeddedView(core.accounts.embedded(who), EMBEDDED_S)
+    token, seconds = core.accounts.embedded(who)
+    return EmbeddedView(token, seconds)
 
 
 handlers = (login, refresh, register, logout, me, embedded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,7 +18,7 @@ from vtid.web import openapi, reading
 from vtid.web.errors import HttpError
 from vtid.web.file_schemas import BatchFields, BatchJson, BatchView, Refused
 from vtid.web.given import Core, User
-from vtid.web.idempotency import IdempotencyKey
+from vtid.web.idempotency import REPLAYED, IdempotencyKey, digest
 from vtid.web.routes.jobs import ROOT, TAGS, result_url
 from vtid.web.routes.submit import Wish, check_pipeline, is_json, taken_in
 from vtid.web.schemas import job_summary
@@ -48,18 +48,26 @@ class _Batch:
         self.drafts.append((name, draft))
         return draft
 
-    async def submit(self, request: AnyRequest, key: str | None, pipeline: str, params: dict[str, Any]) -> list[Job]:
-        """Make a job of each draft; what is wrong with one does no harm to the others."""
+    async def submit(
+        self, request: AnyRequest, key: str | None, pipeline: str, params: dict[str, Any]
+    ) -> tuple[list[Job], bool]:
+        """Make a job of each draft; what is wrong with one does no harm to the others.
+
+        Returns:
+            The jobs, and whether an earlier request with this key had made all of them.
+        """
         jobs: list[Job] = []
+        fresh = False
         for at, (name, draft) in enumerate(self.drafts):
-            mark = msgspec.json.encode([request.url.path, pipeline, params, at, _content(draft)])
-            wish = Wish(pipeline, params, None, hashlib.sha256(mark).hexdigest())
+            content = msgspec.json.encode([pipeline, params, at, _content(draft)]).decode()
+            wish = Wish(pipeline, params, None, digest(request, content))
             try:
-                job, _ = await taken_in(self.core, draft, wish, f"{key[:200]}#{at}" if key else None)
+                job, headers = await taken_in(self.core, draft, wish, f"{key[:200]}#{at}" if key else None)
                 jobs.append(job)
+                fresh |= not REPLAYED.items() <= headers.items()
             except VtidError as error:
                 self.refused.append(Refused(name, getattr(error, "http_status", error.status), error.message))
-        return jobs
+        return jobs, not fresh
 
 
 def _content(draft: Draft) -> list[Any]:
@@ -94,21 +102,21 @@ async def submit_batch(
     async with AsyncExitStack() as stack:
         batch = _Batch(core, user_id, stack)
         pipeline, params = await (_from_json if is_json(request) else _from_form)(core, request, batch)
-        jobs = await batch.submit(request, idempotency_key, pipeline, params)
+        jobs, replayed = await batch.submit(request, idempotency_key, pipeline, params)
         if not jobs:
             problems = [Problem(one.file, one.detail, "refused") for one in batch.refused]
             statuses = {one.status for one in batch.refused}
             status = statuses.pop() if len(statuses) == 1 else 422
             raise HttpError(status, "nothing_usable", "None of the files can be used.", problems=problems)
         body = BatchView([job_summary(job, result_url(core, request, job)) for job in jobs], batch.refused)
-        return Response(body, status_code=202)
+        return Response(body, status_code=202, headers=REPLAYED if replayed else {})
 
 
 async def _from_form(core: App, request: AnyRequest, batch: _Batch) -> tuple[str, dict[str, Any]]:
     """Each file into a draft of its own, as it arrives."""
     await core.intake.require_quota(batch.user_id, int(request.headers.get("content-length") or 0))
 
-    async def opener(filename: str) -> HashingWriter:
+    async def opener(filename: str, _fields: Mapping[str, str]) -> HashingWriter:
         return (await batch.draft(filename)).writer("video", filename)
 
     form = await receive(request, {"files": opener}, core.config.server.max_upload_mb << 20, most=MOST_FILES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from litestar import Request, Response, delete, get, post
@@ -10,9 +11,10 @@ from litestar.params import FromPath
 
 from vtid.app import App
 from vtid.db import Upload
-from vtid.engine.uploading import PartWriter
+from vtid.engine.parts import PartWriter
 from vtid.errors import Conflict, InvalidInput, Problem, TooLarge
 from vtid.web import openapi, reading
+from vtid.web.auth import TRANSFER
 from vtid.web.file_schemas import (
     MOST_CHUNKS,
     AssetView,
@@ -25,6 +27,7 @@ from vtid.web.file_schemas import (
     chunk_size,
 )
 from vtid.web.given import Core, User
+from vtid.web.idempotency import IdempotencyKey, once
 from vtid.web.routes.files import ASSET, view
 from vtid.web.schemas import iso
 from vtid.web.uploads import receive
@@ -59,24 +62,31 @@ async def _upload(core: App, upload_id: str, user_id: str) -> Upload:
     status_code=200,
     summary="Begin an upload in chunks",
     operation_class=openapi.operation(body={"application/json": openapi.schema(ChunkedInitJson)}),
-    responses={200: openapi.answer(ChunkedInitView, BEGUN, "Begun"), **openapi.problems(400, 403, 413, 503)},
+    responses={200: openapi.answer(ChunkedInitView, BEGUN, "Begun"), **openapi.problems(400, 403, 409, 413, 422, 503)},
 )
-async def init(core: Core, request: AnyRequest, user_id: User) -> ChunkedInitView:
+async def init(core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Say how large the file is, and in how large chunks it will come."""
     wish = await reading.body(request, ChunkedInitJson)
     if -(-wish.total_size // wish.chunk_size) > MOST_CHUNKS:
         least = -(-wish.total_size // MOST_CHUNKS)
         message = f"would make more than {MOST_CHUNKS} chunks; take at least {least}"
         raise InvalidInput(f"chunk_size {message}.", problems=[Problem("chunk_size", message)])
-    upload = await core.uploading.begin(
-        user_id, PROTOCOL, wish.filename, wish.total_size, chunk_size=min(wish.chunk_size, wish.total_size)
-    )
-    return ChunkedInitView(upload.id, chunk_count(upload), chunk_size(upload), iso(upload.expires_at))
+
+    async def make() -> Response[ChunkedInitView]:
+        size = min(wish.chunk_size, wish.total_size)
+        upload = await core.uploading.begin(
+            user_id, PROTOCOL, wish.filename, wish.total_size, chunk_size=size, named="total_size"
+        )
+        view = ChunkedInitView(upload.id, chunk_count(upload), chunk_size(upload), iso(upload.expires_at))
+        return Response(view, status_code=200)
+
+    return await once(core, request, user_id, idempotency_key, wish, make)
 
 
 @post(
     f"{ROOT}/chunk/{{upload_id:str}}",
     tags=TAGS,
+    opt=TRANSFER,
     status_code=200,
     summary="Send a chunk",
     operation_class=openapi.operation(
@@ -92,8 +102,10 @@ async def chunk(core: Core, request: AnyRequest, user_id: User, upload_id: FromP
     upload = await _upload(core, upload_id, user_id)
     writers: list[PartWriter] = []
 
-    async def opener(_filename: str) -> PartWriter:
-        writers.append(core.uploading.writer(upload))
+    async def opener(_filename: str, fields: Mapping[str, str]) -> PartWriter:
+        index = fields.get("chunk_index", "")  # of a client that sends it first
+        known = re.fullmatch("[0-9]{1,9}", index) is not None and int(index) < chunk_count(upload)
+        writers.append(core.uploading.writer(upload, place=int(index) * chunk_size(upload) if known else None))
         return writers[-1]
 
     try:
@@ -106,12 +118,11 @@ async def chunk(core: Core, request: AnyRequest, user_id: User, upload_id: FromP
             problems += _misfit(upload, given.chunk_index, writers[0].size)
         if problems or given is None:
             raise InvalidInput(str(problems[0]), problems=problems)
-        await core.uploading.put(upload, writers[0], given.chunk_index * chunk_size(upload))
+        received = await core.uploading.put(upload, writers[0], given.chunk_index * chunk_size(upload))
     except BaseException:
         for writer in writers:
             await core.uploading.refuse(writer)
         raise
-    received = len(await core.uploading.parts(upload))
     return ChunkView(upload.id, given.chunk_index, writers[0].size, received, chunk_count(upload))
 
 

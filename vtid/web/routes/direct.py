@@ -12,6 +12,7 @@ from vtid.app import App
 from vtid.db import Upload
 from vtid.errors import InvalidInput, Problem
 from vtid.web import openapi, reading
+from vtid.web.auth import TRANSFER
 from vtid.web.file_schemas import (
     MOST_CHUNKS,
     AssetView,
@@ -23,6 +24,7 @@ from vtid.web.file_schemas import (
     chunk_size,
 )
 from vtid.web.given import Core, User
+from vtid.web.idempotency import IdempotencyKey, once
 from vtid.web.routes.files import ASSET, view
 from vtid.web.schemas import iso
 
@@ -63,23 +65,30 @@ def _view(upload: Upload, received: dict[str, int]) -> DirectView:
     operation_class=openapi.operation(body={"application/json": openapi.schema(DirectJson)}),
     responses={
         201: openapi.answer(DirectView, STANDING | {"received": {}}, "Begun"),
-        **openapi.problems(400, 403, 409, 413, 503),
+        **openapi.problems(400, 403, 409, 413, 422, 503),
     },
 )
-async def begin(core: Core, request: AnyRequest, user_id: User) -> Response[DirectView]:
+async def begin(
+    core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Say how large the file is. 409 where files are stored in a folder, to which nobody can send past the daemon."""
     wish = await reading.body(request, DirectJson)
     if -(-wish.size // wish.part_size) > MOST_CHUNKS:
         message = f"would make more than {MOST_CHUNKS} parts"
         raise InvalidInput(f"part_size {message}.", problems=[Problem("part_size", message)])
-    size = min(wish.part_size, wish.size)
-    upload = await core.uploading.begin(user_id, PROTOCOL, wish.filename, wish.size, chunk_size=size)
-    return Response(_view(upload, {}), status_code=201, headers={"Location": f"{ROOT}/{upload.id}"})
+
+    async def make() -> Response[DirectView]:
+        size = min(wish.part_size, wish.size)
+        upload = await core.uploading.begin(user_id, PROTOCOL, wish.filename, wish.size, chunk_size=size)
+        return Response(_view(upload, {}), status_code=201, headers={"Location": f"{ROOT}/{upload.id}"})
+
+    return await once(core, request, user_id, idempotency_key, wish, make)
 
 
 @post(
     f"{ROOT}/{{upload_id:str}}/parts",
     tags=TAGS,
+    opt=TRANSFER,
     status_code=200,
     summary="URLs for parts",
     operation_class=openapi.operation(body={"application/json": openapi.schema(PartsJson)}),

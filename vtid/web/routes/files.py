@@ -76,8 +76,7 @@ async def list_files(core: Core, request: AnyRequest, user_id: User) -> AssetLis
     before = paging.position(wanted.cursor)
     text = wanted.text or wanted.q
     found = await core.assets.list(AssetFilter(user_id, wanted.kind, text, before, wanted.limit + 1))
-    page = found[: wanted.limit]
-    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    page, following = paging.page(found, wanted.limit)
     return AssetList([view(core, request, asset) for asset in page], following)
 
 
@@ -143,7 +142,7 @@ async def share(core: Core, request: AnyRequest, user_id: User, asset_id: FromPa
 )
 async def delete_one(core: Core, user_id: User, asset_id: FromPath[str]) -> None:
     """Remove a file; 409 while a job works on it. Jobs that have ended keep their results, and cannot be retried."""
-    await core.delete_asset(reading.asset_id(asset_id), user_id)
+    await core.removal.asset(reading.asset_id(asset_id), user_id)
 
 
 @route(

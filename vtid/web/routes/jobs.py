@@ -67,8 +67,7 @@ async def list_jobs(core: Core, request: AnyRequest, user_id: User) -> JobList:
     found = await core.jobs.list(
         JobFilter(user_id, wanted.status, wanted.pipeline, text, before, limit=wanted.limit + 1)
     )
-    page = found[: wanted.limit]
-    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    page, following = paging.page(found, wanted.limit)
     return JobList([job_summary(job, result_url(core, request, job)) for job in page], following)
 
 
@@ -149,7 +148,7 @@ async def retry(core: Core, request: AnyRequest, user_id: User, job_id: FromPath
 @delete(f"{ROOT}/{{job_id:str}}", tags=TAGS, summary="Delete a job", responses=openapi.problems(403, 404, 409, 503))
 async def delete_job(core: Core, user_id: User, job_id: FromPath[str]) -> None:
     """Remove an ended job and its files."""
-    await core.delete_job(reading.job_id(job_id), user_id)
+    await core.removal.job(reading.job_id(job_id), user_id)
 
 
 handlers = (list_jobs, get_job, get_files, get_events, cancel, retry, delete_job)

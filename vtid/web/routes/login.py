@@ -60,7 +60,7 @@ async def login(core: Core, gate: Door, request: AnyRequest) -> Response[Any]:
     """Log in, and go to the first page."""
     form = await _form(request)
     token, password = form.get("token", ""), form.get("password", "")
-    await gate.count_login(request, form.get("email", ""))
+    await gate.count_login(request.scope, form.get("email", ""))
     try:
         if token:
             user = await core.accounts.use_login_link(token, password or None)

@@ -1,12 +1,16 @@
-"""What this daemon can do: its pipelines and plugins."""
+"""What this daemon can do: its pipelines, its plugins, and how much it takes in."""
 
 from __future__ import annotations
 
-from litestar import get
-from msgspec import Struct
+from typing import Annotated
 
+from litestar import get
+from msgspec import Meta, Struct
+
+from vtid.accounts import pricing
 from vtid.errors import Problem
 from vtid.web import openapi
+from vtid.web.composition_schemas import MOST_CLIPS, ClipLimits, CompositionLimits, LimitsView
 from vtid.web.given import Core
 
 TAGS = ["pipelines"]
@@ -21,6 +25,7 @@ class PipelineView(Struct):
     ready: bool
     reason: str | None
     """Why it cannot run now."""
+    paid: Annotated[bool, Meta(description="Costs the operator money; only for tiers with `paid_steps`.")]
     steps: list[str]
     problems: list[Problem]
 
@@ -41,15 +46,23 @@ REMOVE_TEXT = {
     "description": "Finds burned-in text and paints it over.",
     "ready": True,
     "reason": None,
+    "paid": False,
     "steps": ["inpaint_local.remove"],
     "problems": [],
 }
 GHOSTCUT = {
     "name": "inpaint_ghostcut",
     "version": "0.1.0",
-    "status": "unavailable",
-    "reason": "api_key is not set",
+    "status": "not ready",
+    "reason": "set GHOSTCUT_API_KEY, or api_key in [plugins.inpaint_ghostcut]",
     "steps": ["inpaint_ghostcut.remove"],
+}
+
+
+LIMITS = {
+    "compositions": {"max_clips": 20, "max_overlays": 10, "max_duration_seconds": 3600.0},
+    "process_clips": {"max_clips": 100},
+    "max_upload_mb": 2048,
 }
 
 
@@ -68,6 +81,7 @@ async def pipelines(core: Core) -> list[PipelineView]:
             r.pipeline.description if r.pipeline else "",
             r.ready,
             r.unavailable,
+            bool(r.pipeline and pricing.paid_steps(r.pipeline, core.plugins.specs)),
             [s.uses for s in r.pipeline.steps] if r.pipeline else [],
             [Problem(p.field, p.message, p.code) for p in r.problems],
         )
@@ -86,4 +100,20 @@ async def plugins(core: Core) -> list[PluginView]:
     return [PluginView(r.name, r.version, r.status.value, r.reason, sorted(r.specs)) for r in core.plugins.records]
 
 
-handlers = (pipelines, plugins)
+@get(
+    "/api/v1/limits",
+    tags=TAGS,
+    summary="What is taken in",
+    responses={200: openapi.answer(LimitsView, LIMITS, "The limits")},
+)
+async def limits(core: Core) -> LimitsView:
+    """How much one request may ask for; what an account may do, `GET /api/v1/auth/me` says."""
+    films = core.config.compositions
+    return LimitsView(
+        CompositionLimits(films.max_clips, films.max_overlays, films.max_seconds),
+        ClipLimits(MOST_CLIPS),
+        core.config.server.max_upload_mb,
+    )
+
+
+handlers = (pipelines, plugins, limits)

@@ -109,7 +109,7 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
         for name in ("video", "mask"):
             if name in earlier.inputs:
                 draft.use_asset(name, await core.assets.get(earlier.inputs[name], draft.user_id))
-    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
+    await use_assets(core, draft, given)
     content = msgspec.json.encode(raw, order="deterministic").decode()
     return _wish(given.at_s, given.params, given.display_name, digest(request, content))
 

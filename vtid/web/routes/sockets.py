@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -11,11 +13,12 @@ import structlog
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketException
 from litestar.params import FromPath
+from msgspec import Struct
 
 from vtid.app import App
-from vtid.domain.account import Scope
+from vtid.domain.account import Principal, Scope
 from vtid.domain.job import Job
-from vtid.errors import InvalidInput, Problem, VtidError
+from vtid.errors import InvalidInput, Problem, Unauthorized, VtidError
 from vtid.web import reading
 from vtid.web.auth import Gate, check
 from vtid.web.events import EventFeed
@@ -28,6 +31,7 @@ HEARTBEAT_S = 30.0
 SLOW_S = 20.0
 """How long a reader may take for one message before its line is closed; it can come back and misses nothing."""
 TOKEN_S = 3600
+REVOKED = 4401
 DONE, AGAIN, SLOW, STOPS = 1000, 1011, 1013, 1012
 """The job has ended; the line broke inside; the reader was too slow; the daemon stops. After all but the first a
 client does well to come back."""
@@ -48,41 +52,67 @@ async def follow_composition(socket: AnySocket, core: Core, composition_id: From
 async def _serve(socket: AnySocket, core: App, job_id: str, noun: str) -> None:
     await socket.accept()
     feed: EventFeed = socket.app.state.feed
+    gate: Gate = socket.app.state.gate
     try:
-        user = await _user(socket, core, job_id)
-        job = await core.jobs.get(reading.job_id(job_id), user)
+        who, until = await _who(socket, gate, core, job_id)
+        job = await core.jobs.get(reading.job_id(job_id), who.user_id)
         after = _after(socket, job)
     except VtidError as error:
         await _refuse(socket, error, job_id, noun)
         return
     teller = Teller(job, noun, after)
-    token = core.sealer.seal(msgspec.json.encode({"job": job.id, "user": user}).decode())
+    token = core.sealer.seal(msgspec.json.encode(_Again(job.id, who, until)).decode())
     telling = asyncio.create_task(_tell(socket, feed, job, teller, after, token))
     listening = asyncio.create_task(_listen(socket))
+    minding = asyncio.create_task(gate.revoked(who))
+    tasks = (telling, listening, minding)
     try:
-        await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
             code, reason = telling.result()
             await _close(socket, code, reason)
+        elif minding.done():
+            await _close(socket, REVOKED, "unauthorized")
     finally:
-        for task in (telling, listening):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(telling, listening, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _user(socket: AnySocket, core: App, job_id: str) -> str:
-    """Who asks: by a token of an earlier connection to the same job, or as with every request."""
-    given = socket.query_params.get("reconnection_token")
-    known = core.sealer.unexpired(given, TOKEN_S) if given else None
-    if known is not None:
-        said = msgspec.json.decode(known)
-        if isinstance(said, dict) and said.get("job") == reading.job_id(job_id):
-            return str(said["user"])
+class _Again(Struct):
+    """What a reconnection token holds."""
+
+    job: str
+    who: Principal
+    until: float
+    """Seconds since the epoch; the same for every token of the line that began with a credential."""
+
+
+async def _who(socket: AnySocket, gate: Gate, core: App, job_id: str) -> tuple[Principal, float]:
+    """Who asks: by a token of an earlier connection to the same job, or as with every request; and until when."""
+    if again := _known(core, socket.query_params.get("reconnection_token"), job_id):
+        if not await core.accounts.still(again.who):
+            raise Unauthorized("This token has been revoked.", suggestion="Log in again.")
+        await gate.count_line(again.who)
+        return again.who, again.until
     headers = {k.lower(): v for k, v in socket.headers.items()}
-    gate: Gate = socket.app.state.gate
-    principal = await gate.who(socket.query_params.get("token"), headers)
+    try:
+        principal = await gate.who(socket.query_params.get("token"), headers)
+    except Unauthorized:
+        await gate.count_stranger(socket.scope)
+        raise
     check(principal, Scope.READ, admin=False)
-    return principal.user_id
+    await gate.count_line(principal)
+    return principal, time.time() + TOKEN_S
+
+
+def _known(core: App, given: str | None, job_id: str) -> _Again | None:
+    opened = core.sealer.unexpired(given, TOKEN_S) if given else None
+    with suppress(msgspec.MsgspecError):
+        again = msgspec.json.decode(opened or b"null", type=_Again | None)
+        if again and again.job == reading.job_id(job_id) and again.until > time.time():
+            return again
+    return None
 
 
 def _after(socket: AnySocket, job: Job) -> int:
@@ -90,7 +120,7 @@ def _after(socket: AnySocket, job: Job) -> int:
     text = socket.query_params.get("last_sequence")
     if not text:
         return job.event_seq
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,18}", text):
         problem = Problem("last_sequence", "must be the sequence of a message, a whole number")
         raise InvalidInput(str(problem), problems=[problem])
     return min(int(text), job.event_seq)
@@ -125,7 +155,8 @@ async def _tell(
 
 
 async def _send(socket: AnySocket, message: dict[str, Any]) -> None:
-    await asyncio.wait_for(socket.send_text(msgspec.json.encode(message).decode()), SLOW_S)
+    async with asyncio.timeout(SLOW_S):
+        await socket.send_text(msgspec.json.encode(message).decode())
 
 
 async def _listen(socket: AnySocket) -> None:
@@ -139,7 +170,8 @@ async def _listen(socket: AnySocket) -> None:
 
 async def _close(socket: AnySocket, code: int, reason: str) -> None:
     with suppress(WebSocketException, RuntimeError, OSError, TimeoutError):
-        await asyncio.wait_for(socket.close(code=code, reason=reason), SLOW_S)
+        async with asyncio.timeout(SLOW_S):
+            await socket.close(code=code, reason=reason)
 
 
 handlers = (follow_job, follow_composition)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,12 +23,17 @@ from vtid.web.routes.jobs import ROOT, TAGS, view
 from vtid.web.schemas import JobView, PlainFields, SubmitFields, SubmitJson
 from vtid.web.uploads import Form, Opener, receive
 
-SOURCES = {"file": "video", "mask": "mask"}
+SOURCES = {"file": "video", "mask": "mask", "audio": "audio"}
 """Form fields that are files, and the source of the pipeline that each becomes."""
-ASSETS = {"file": "asset_id", "mask": "mask_asset_id"}
+ASSETS = {"file": "asset_id", "mask": "mask_asset_id", "audio": "audio_asset_id"}
 """The fields that name a file which came in before, in place of these."""
 FILE_ABOUT = "The video, unless `asset_id` names it."
 MASK_ABOUT = "A picture or a video whose white is erased, for pipelines that take one."
+AUDIO_ABOUT = "A sound, for pipelines that take one."
+OTHERS = "file_"
+OTHERS_ABOUT = "Any other file: `file_logo` is what the pipeline calls `source.logo`."
+AUDIOS_ABOUT = "Sounds for segments, each as a part of this name: the refId of the first is `audio-1`."
+MOST_AUDIOS = 50
 TEXT_REMOVAL = "remove-text"
 AnyRequest = Request[Any, Any, Any]
 Fields = TypeVar("Fields", bound=PlainFields | SubmitFields)
@@ -45,6 +51,8 @@ class Wish(Struct, frozen=True):
     display_name: str | None
     digest: str
     """Of the whole request."""
+    seconds: float | None = None
+    """Of the output, where that is known to differ from the longest video."""
 
 
 @post(
@@ -55,7 +63,14 @@ class Wish(Struct, frozen=True):
     responses=ANSWERS,
     operation_class=openapi.operation(
         body={
-            "multipart/form-data": openapi.form(SubmitFields, file=FILE_ABOUT, mask=MASK_ABOUT),
+            "multipart/form-data": openapi.form(
+                SubmitFields,
+                file=FILE_ABOUT,
+                mask=MASK_ABOUT,
+                audio=AUDIO_ABOUT,
+                audio_files=AUDIOS_ABOUT,
+                prefixed={OTHERS: OTHERS_ABOUT},
+            ),
             "application/json": openapi.schema(SubmitJson),
         }
     ),
@@ -82,7 +97,7 @@ async def submit(
     summary="Remove text from a video",
     responses=ANSWERS,
     operation_class=openapi.operation(
-        body={"multipart/form-data": openapi.form(PlainFields, file=FILE_ABOUT, mask=MASK_ABOUT)}
+        body={"multipart/form-data": openapi.form(PlainFields, file=FILE_ABOUT, mask=MASK_ABOUT, audio=AUDIO_ABOUT)}
     ),
 )
 async def upload_and_process(
@@ -114,7 +129,11 @@ async def taken_in(core: App, draft: Draft, wish: Wish, key: str | None) -> tupl
             await core.jobs.get(first.job_id, draft.user_id)
             if first is not None and first.job_id is not None
             else await draft.submit(
-                pipeline=wish.pipeline, params=wish.params, display_name=wish.display_name, idempotency_key=key
+                pipeline=wish.pipeline,
+                params=wish.params,
+                display_name=wish.display_name,
+                idempotency_key=key,
+                seconds=wish.seconds,
             )
         )
     return job, {"Location": f"{ROOT}/{job.id}"} | (REPLAYED if first else {})
@@ -136,28 +155,60 @@ async def read_form(
 ) -> tuple[Fields, Form]:
     """Files into the draft, and the fields of a form, checked. Raises `InvalidInput` with every complaint."""
     await core.intake.require_quota(draft.user_id, int(request.headers.get("content-length") or 0))
-    openers = {field: _opener(draft, source) for field, source in SOURCES.items()}
-    form = await receive(request, openers, core.config.server.max_upload_mb << 20)
+    openers = {field: _opener(draft, source, field) for field, source in SOURCES.items()}
+    often, prefixed = dict[str, int](), dict[str, Callable[[str], Opener]]()
+    if fields is SubmitFields:
+        openers, often = openers | {"audio_files": audios(draft)}, {"audio_files": MOST_AUDIOS}
+        prefixed = {OTHERS: lambda name: _opener(draft, name, OTHERS + name)}
+    form = await receive(request, openers, core.config.server.max_upload_mb << 20, often=often, prefixed=prefixed)
     problems = [*form.problems, *_missing(form)]
     given = reading.convert(form.fields, fields, problems, strict=False)
     reading.parse_object(form.fields.get("params") or "{}", "params", problems)
-    _call_back(draft, form.fields.get("callback_url"), problems)
+    call_back(draft, form.fields.get("callback_url"), problems)
     check_pipeline(core, pipeline or form.fields.get("pipeline", ""), problems)
     assert given is not None
-    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
+    await use_assets(core, draft, given)
     return given, form
 
 
-def _opener(draft: Draft, source: str) -> Opener:
-    async def opener(filename: str) -> HashingWriter:
-        return draft.writer(source, filename)
+def _opener(draft: Draft, source: str, field: str) -> Opener:
+    async def opener(filename: str, _fields: Mapping[str, str]) -> HashingWriter:
+        return draft.writer(source, filename, field)
 
     return opener
 
 
+def audios(draft: Draft) -> Opener:
+    """Puts sounds into a draft as `audio_1`, `audio_2` and so on, in the order in which they come."""
+    count = itertools.count(1)
+
+    async def opener(filename: str, _fields: Mapping[str, str]) -> HashingWriter:
+        number = next(count)
+        return draft.writer(f"audio_{number}", filename, f"audio_files[{number - 1}]")
+
+    return opener
+
+
+async def use_audios(core: App, draft: Draft, given: str | Sequence[str] | None) -> None:
+    """Take sounds that came in before into a draft, named as `audios` does.
+
+    Args:
+        core: the daemon.
+        draft: of the job.
+        given: their ids; of a form, with commas between.
+    """
+    ids = [text.strip() for text in (given.split(",") if isinstance(given, str) else given or ()) if text.strip()]
+    if len(ids) > MOST_AUDIOS:
+        problem = Problem("audio_asset_ids", f"names {len(ids)} files; at most {MOST_AUDIOS} are taken", "too_many")
+        raise InvalidInput(str(problem), problems=[problem])
+    for number, text in enumerate(ids, 1):
+        asset = await core.assets.get(reading.asset_id(text), draft.user_id)
+        draft.use_asset(f"audio_{number}", asset, f"audio_asset_ids[{number - 1}]")
+
+
 def _missing(form: Form) -> Iterator[Problem]:
     """Of each file and the field that names one instead: neither, or both."""
-    for field, other in ASSETS.items():
+    for field, other in (ASSETS | {"audio_files": "audio_asset_ids"}).items():
         if field in form.files and form.fields.get(other):
             yield Problem(other, f"names a file, and {field} brings another; send one of them", "ambiguous")
     if (
@@ -168,12 +219,13 @@ def _missing(form: Form) -> Iterator[Problem]:
         yield Problem("file", "is missing; send the video as the form field `file`, or its `asset_id`", "missing")
 
 
-async def use_assets(core: App, draft: Draft, video: str | None, mask: str | None) -> None:
-    """Take files that came in before into a draft, by their ids."""
-    for field, asset_id in (("file", video), ("mask", mask)):
-        if asset_id:
+async def use_assets(core: App, draft: Draft, given: Struct) -> None:
+    """Take files that came in before into a draft, by the ids that were given."""
+    for field, name in ASSETS.items():
+        if asset_id := getattr(given, name, None):
             asset = await core.assets.get(reading.asset_id(asset_id), draft.user_id)
-            draft.use_asset(SOURCES[field], asset, ASSETS[field])
+            draft.use_asset(SOURCES[field], asset, name)
+    await use_audios(core, draft, getattr(given, "audio_asset_ids", None))
 
 
 async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
@@ -186,10 +238,14 @@ async def _from_json(core: App, request: AnyRequest, draft: Draft) -> Wish:
         problems.append(Problem("asset_id", "give either asset_id or video_url: which file?", "missing"))
     elif isinstance(url, str) and not in_bucket:
         _use_url(core, draft, url, problems)
-    _call_back(draft, raw.get("callback_url"), problems)
+    call_back(draft, raw.get("callback_url"), problems)
     check_pipeline(core, str(raw.get("pipeline") or ""), problems)
     assert given is not None
-    await use_assets(core, draft, given.asset_id, given.mask_asset_id)
+    await use_assets(core, draft, given)
+    for name, asset_id in given.files.items():
+        place = f"files.{name}"
+        asset = await core.assets.get(reading.asset_id(asset_id), draft.user_id)
+        draft.use_asset(name, asset, place)
     if in_bucket:
         await draft.use_bucket("video", str(url))
     content = msgspec.json.encode(raw, order="deterministic").decode()
@@ -204,7 +260,7 @@ def _use_url(core: App, draft: Draft, url: str, problems: list[Problem]) -> None
         problems += error.problems
 
 
-def _call_back(draft: Draft, url: object, problems: list[Problem]) -> None:
+def call_back(draft: Draft, url: object, problems: list[Problem]) -> None:
     """Have a URL told of the job's end, where one was given."""
     try:
         if url and isinstance(url, str):

@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator
 from email.utils import formatdate
 from typing import Any
 
-from litestar import Request, Response, delete, get, patch, post, route
+from litestar import MediaType, Request, Response, delete, get, patch, post, route
 from litestar.params import FromPath
 
 from vtid.app import App
 from vtid.db import Upload
-from vtid.engine.uploading import PartWriter
+from vtid.engine.parts import PartWriter
 from vtid.errors import Conflict, InvalidInput, Problem, TooLarge, VtidError
 from vtid.web import openapi, reading
+from vtid.web.auth import TRANSFER
 from vtid.web.errors import ClientGone, HttpError, known
 from vtid.web.file_schemas import TusView
 from vtid.web.given import Core, User
+from vtid.web.idempotency import IdempotencyKey, once
 from vtid.web.reading import chunks
 from vtid.web.routes.files import ASSET, view
 from vtid.web.schemas import iso
@@ -119,10 +121,12 @@ async def options(core: Core) -> Response[None]:
     operation_class=openapi.operation(headers=LENGTHS),
     responses={
         201: openapi.nothing("Begun; `Location` says where"),
-        **openapi.problems(400, 403, 412, 413, 415, 503, 507),
+        **openapi.problems(400, 403, 409, 412, 413, 415, 422, 503, 507),
     },
 )
-async def create(core: Core, request: AnyRequest, user_id: User) -> Response[None]:
+async def create(
+    core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Begin an upload; its first bytes may come along."""
     _require_version(request)
     size = _number(request, "upload-length")
@@ -130,11 +134,18 @@ async def create(core: Core, request: AnyRequest, user_id: User) -> Response[Non
     names = _metadata(metadata)
     filename = names.get("filename") or names.get("name") or "upload"
     with_data = request.headers.get("content-type", "").partition(";")[0].strip() == CONTENT_TYPE
-    upload = await core.uploading.begin(user_id, PROTOCOL, filename, size, metadata=metadata or None)
-    offset = await _take(core, request, upload, 0) if with_data else 0
-    if offset == upload.size:
-        await core.uploading.finish(upload)
-    return Response(None, status_code=201, headers=_headers(upload, offset) | {"Location": f"{ROOT}/{upload.id}"})
+
+    async def make() -> Response[bytes]:
+        upload = await core.uploading.begin(
+            user_id, PROTOCOL, filename, size, metadata=metadata or None, named="Upload-Length"
+        )
+        offset = await _take(core, request, upload, 0) if with_data else 0
+        if offset == upload.size:
+            await core.uploading.finish(upload)
+        headers = _headers(upload, offset) | {"Location": f"{ROOT}/{upload.id}"}
+        return Response(b"", status_code=201, headers=headers, media_type=MediaType.TEXT)
+
+    return await once(core, request, user_id, idempotency_key, [size, metadata], make)
 
 
 def _number(request: AnyRequest, name: str) -> int:
@@ -166,6 +177,7 @@ def _metadata(text: str) -> dict[str, str]:
     http_method=["HEAD"],
     tags=TAGS,
     summary="How far a tus upload is",
+    opt=TRANSFER,
     exception_handlers=REFUSALS,
     responses={200: openapi.nothing("Told in the headers"), **openapi.problems(404, 412, 415, 422, 503)},
     operation_id="tus_head",
@@ -185,6 +197,7 @@ async def head(core: Core, request: AnyRequest, user_id: User, upload_id: FromPa
     tags=TAGS,
     status_code=204,
     summary="Go on with a tus upload",
+    opt=TRANSFER,
     exception_handlers=REFUSALS,
     operation_class=openapi.operation(
         headers=PATCHED, body={CONTENT_TYPE: {"type": "string", "format": "binary", "description": "The bytes."}}

@@ -10,8 +10,9 @@ from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
 from vtid.db import DeliveryFilter
-from vtid.errors import InvalidInput, NotFound, Problem
+from vtid.errors import NotFound
 from vtid.web import openapi, paging, reading
+from vtid.web.auth import ACCOUNT
 from vtid.web.given import Core, User
 from vtid.web.idempotency import IdempotencyKey, once
 from vtid.web.webhook_views import (
@@ -41,15 +42,6 @@ AnyRequest = Request[Any, Any, Any]
 _DELIVERY_ID = re.compile(r"^msg_[0-9a-f]{32}$")
 
 
-async def _body(request: AnyRequest, type_: type[Any]) -> Any:
-    """A JSON body as `type_`. Raises `InvalidInput` with every complaint."""
-    problems: list[Problem] = []
-    given = reading.convert(await reading.json_object(request), type_, problems)
-    if given is None:
-        raise InvalidInput(str(problems[0]), problems=problems)
-    return given
-
-
 def _json(type_: type[Struct]) -> Any:
     return openapi.operation(body={"application/json": openapi.schema(type_)})
 
@@ -60,6 +52,7 @@ def _json(type_: type[Struct]) -> Any:
 @post(
     ROOT,
     tags=TAGS,
+    opt=ACCOUNT,
     status_code=201,
     summary="Make a webhook",
     operation_class=_json(WebhookJson),
@@ -70,7 +63,7 @@ def _json(type_: type[Struct]) -> Any:
 )
 async def add(core: Core, request: AnyRequest, user_id: User, idempotency_key: IdempotencyKey = None) -> Response[Any]:
     """Have a URL told when jobs end: signed as Standard Webhooks says, retried for three days."""
-    given = await _body(request, WebhookJson)
+    given = await reading.body(request, WebhookJson)
 
     async def make() -> Response[NewWebhookView]:
         made, secret = await core.registrar.add(user_id, given.url, given.events, given.description)
@@ -107,13 +100,14 @@ async def get_webhook(core: Core, user_id: User, webhook_id: FromPath[str]) -> W
 @patch(
     f"{ROOT}/{{webhook_id:str}}",
     tags=TAGS,
+    opt=ACCOUNT,
     summary="Change a webhook",
     operation_class=_json(WebhookChanges),
     responses={200: openapi.answer(WebhookView, WEBHOOK, "As it is now"), **openapi.problems(400, 404, 413, 503)},
 )
 async def change(core: Core, request: AnyRequest, user_id: User, webhook_id: FromPath[str]) -> WebhookView:
     """Change its URL, events or description, disable or enable it. Disabling gives up what is on its way."""
-    given = await _body(request, WebhookChanges)
+    given = await reading.body(request, WebhookChanges)
     changes = {name: getattr(given, name) for name in given.__struct_fields__ if getattr(given, name) is not UNSET}
     wanted = reading.one_id(webhook_id, "webhook")
     await core.webhooks.get(wanted, user_id)
@@ -123,7 +117,13 @@ async def change(core: Core, request: AnyRequest, user_id: User, webhook_id: Fro
     return WebhookView(**webhook_facts(core.sealer.open(found.url), found))
 
 
-@delete(f"{ROOT}/{{webhook_id:str}}", tags=TAGS, summary="Delete a webhook", responses=openapi.problems(404, 503))
+@delete(
+    f"{ROOT}/{{webhook_id:str}}",
+    tags=TAGS,
+    opt=ACCOUNT,
+    summary="Delete a webhook",
+    responses=openapi.problems(404, 503),
+)
 async def delete_webhook(core: Core, user_id: User, webhook_id: FromPath[str]) -> None:
     """Remove it, with its log and what is on its way."""
     await core.webhooks.delete(reading.one_id(webhook_id, "webhook"), user_id)
@@ -132,6 +132,7 @@ async def delete_webhook(core: Core, user_id: User, webhook_id: FromPath[str]) -
 @post(
     f"{ROOT}/{{webhook_id:str}}/rotate-secret",
     tags=TAGS,
+    opt=ACCOUNT,
     status_code=200,
     summary="A new secret for a webhook",
     responses={
@@ -148,6 +149,7 @@ async def rotate(core: Core, user_id: User, webhook_id: FromPath[str]) -> Secret
 @post(
     f"{ROOT}/callback-secret",
     tags=TAGS,
+    opt=ACCOUNT,
     status_code=200,
     summary="A new secret for callbacks",
     responses={
@@ -166,16 +168,24 @@ OVERLAP = "The secret before this one stays valid for 24 hours."
 @post(
     f"{ROOT}/{{webhook_id:str}}/test",
     tags=TAGS,
+    opt=ACCOUNT,
     status_code=202,
     summary="Try a webhook",
     responses={
         202: openapi.answer(DeliveryView, DELIVERY | {"event": "webhook.test", "job_id": None}, "On its way"),
-        **openapi.problems(404, 409, 503),
+        **openapi.problems(404, 409, 422, 503),
     },
 )
-async def test_webhook(core: Core, user_id: User, webhook_id: FromPath[str]) -> DeliveryView:
+async def try_webhook(
+    core: Core, request: AnyRequest, user_id: User, webhook_id: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Send `webhook.test`; ask for the delivery to see what came of it."""
-    return DeliveryView(**delivery_facts(await core.webhooks.test(reading.one_id(webhook_id, "webhook"), user_id)))
+
+    async def make() -> Response[DeliveryView]:
+        sent = await core.webhooks.test(reading.one_id(webhook_id, "webhook"), user_id)
+        return Response(DeliveryView(**delivery_facts(sent)), status_code=202)
+
+    return await once(core, request, user_id, idempotency_key, None, make)
 
 
 # --- deliveries
@@ -194,12 +204,11 @@ async def test_webhook(core: Core, user_id: User, webhook_id: FromPath[str]) -> 
 async def list_deliveries(core: Core, request: AnyRequest, user_id: User) -> DeliveryList:
     """What was sent, is on its way, or was given up; the newest first."""
     wanted = reading.query(request, DeliveryQuery)
-    before = paging.position(wanted.cursor) if wanted.cursor else None
+    before = paging.position(wanted.cursor)
     found = await core.deliveries.list(
         DeliveryFilter(user_id, wanted.webhook_id, wanted.job_id, wanted.state, before, wanted.limit + 1)
     )
-    page = found[: wanted.limit]
-    following = paging.cursor(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    page, following = paging.page(found, wanted.limit)
     return DeliveryList([DeliveryView(**delivery_facts(one)) for one in page], following)
 
 
@@ -221,16 +230,24 @@ async def get_delivery(core: Core, user_id: User, delivery_id: FromPath[str]) ->
 @post(
     f"{DELIVERIES}/{{delivery_id:str}}/replay",
     tags=TAGS,
+    opt=ACCOUNT,
     status_code=202,
     summary="Send a delivery again",
     responses={
         202: openapi.answer(DeliveryView, DELIVERY | {"attempts": 0}, "On its way"),
-        **openapi.problems(404, 409, 503),
+        **openapi.problems(404, 409, 422, 503),
     },
 )
-async def replay(core: Core, user_id: User, delivery_id: FromPath[str]) -> DeliveryView:
+async def replay(
+    core: Core, request: AnyRequest, user_id: User, delivery_id: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Response[Any]:
     """Send it once more, under the same `webhook-id`, with retries as at first."""
-    return DeliveryView(**delivery_facts(await core.deliveries.replay(_known(delivery_id), user_id)))
+
+    async def make() -> Response[DeliveryView]:
+        sent = await core.deliveries.replay(_known(delivery_id), user_id)
+        return Response(DeliveryView(**delivery_facts(sent)), status_code=202)
+
+    return await once(core, request, user_id, idempotency_key, None, make)
 
 
 def _known(delivery_id: str) -> str:
@@ -248,7 +265,7 @@ handlers = (
     delete_webhook,
     rotate,
     rotate_callbacks,
-    test_webhook,
+    try_webhook,
     list_deliveries,
     get_delivery,
     replay,

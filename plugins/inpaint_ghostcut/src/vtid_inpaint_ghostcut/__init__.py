@@ -1,30 +1,50 @@
-"""Text removal by GhostCut: take burned-in text out of a video in the cloud.
-
-Not built yet: there is no step here that a pipeline could use; `inpaint_local` removes text on this machine. The
-settings are already those that it will have, so that a vtid.toml or an environment that holds them is right today.
-"""
+"""Text removal by GhostCut: take burned-in text out of a video in the cloud."""
 
 from __future__ import annotations
 
-from vtid.sdk import Annotated, Meta, Struct, hookimpl
+from collections.abc import Mapping
 
+from vtid.sdk import Callback, NeedsAttention, Step, Struct, hookimpl
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[plugins.inpaint_ghostcut]`."""
+from . import callbacks
+from .client import GhostCut
+from .settings import Settings, missing
+from .step import Remove
 
-    api_key: Annotated[str, Meta(description="Key of the GhostCut account; also $GHOSTCUT_API_KEY.")] = ""
-    app_secret: Annotated[str, Meta(description="Secret that signs requests; also $GHOSTCUT_APP_SECRET.")] = ""
-    uid: Annotated[str, Meta(description="Number of the account; also $GHOSTCUT_UID.")] = ""
-    api_url: Annotated[str, Meta(description="Address of the service; also $GHOSTCUT_API_URL.")] = ""
+__all__ = ["Remove", "Settings"]
 
 
 @hookimpl
-def vtid_settings() -> type[Settings]:
+def vtid_steps() -> list[type[Step]]:
+    """The steps of this plugin."""
+    return [Remove]
+
+
+@hookimpl
+def vtid_settings() -> type[Struct]:
     """The operator's account."""
     return Settings
 
 
 @hookimpl
-def vtid_not_ready() -> str:
-    """Always, until there is a step."""
-    return "text removal by GhostCut is not built yet; it comes with a later release. inpaint_local works without it"
+def vtid_not_ready(settings: Settings) -> str | None:
+    """Which key is missing."""
+    return missing(settings)
+
+
+@hookimpl
+def vtid_account(settings: Settings) -> str:
+    """The points that are left; whoever tells them has taken the keys."""
+    with GhostCut(settings) as service:
+        points = service.balance()
+    if points <= 0:
+        raise NeedsAttention(
+            "The GhostCut account has no points left.", suggestion="Buy points: every order needs some."
+        )
+    return f"{points:g} points left"
+
+
+@hookimpl
+def vtid_callback(settings: Settings, headers: Mapping[str, str], body: bytes) -> Callback:
+    """GhostCut tells that a task has ended."""
+    return callbacks.read(settings, headers, body)

@@ -6,8 +6,10 @@ import importlib.util
 
 from vtid.sdk import ModelKind, Step, Struct, hookimpl
 
-from .models import EASYOCR_WEIGHTS, KINDS
-from .step import Preview, Remove, Settings
+from .kinds import KINDS
+from .models import EASYOCR_WEIGHTS
+from .params import Settings
+from .step import Preview, Remove
 
 __all__ = ["Preview", "Remove", "Settings"]
 

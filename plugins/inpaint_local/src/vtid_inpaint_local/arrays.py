@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,21 @@ def eight_bits(pixels: Pixels) -> Floats:
     """Values on the 8-bit scale, of pixels that are kept in 8 bits, or in 16 of which 8 are fraction."""
     values = pixels.astype(np.float32)
     return values / np.float32(256) if pixels.dtype == np.uint16 else values
+
+
+def widen(mask: Mask, pixels: int) -> Mask:
+    """The mask grown by so many pixels all round."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+
+
+def largest(pixels: Pixels) -> Plane:
+    """The largest channel of each pixel: H×W. NumPy takes ten to thirty times as long over so short an axis."""
+    first, *others = cv2.split(pixels)
+    out: Plane = np.asarray(first)
+    for other in others:
+        out = np.asarray(cv2.max(out, other))
+    return out
 
 
 def median(stack: NDArray[Any]) -> NDArray[Any]:

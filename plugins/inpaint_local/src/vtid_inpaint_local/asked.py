@@ -14,7 +14,7 @@ from vtid.sdk import InvalidInput, Problem, RegionType
 from . import policy
 from .geometry import Turn, area
 from .masks import MaskFile
-from .step import Looking
+from .params import Looking
 from .zones import Zone, Zones
 
 

@@ -86,6 +86,10 @@ MASK_ASPECT = 0.02
 """By how much a mask's shape may differ from the picture's: rounding of scaled sizes."""
 MASK_SHORT_S = 0.2
 """Seconds by which a mask video may end before the film: containers disagree about lengths."""
+MASK_DOT_PX, MASK_DOTS = 3, 0.5
+"""The largest dot, and the share of a mask's white in dots from which what they dot is meant, …"""
+MASK_DOT_GAP_PX = 6
+"""… where they are so near each other: filled from what shows between them, nothing would change."""
 MASK_APART_PX = 24
 """Pixels between patches from which each is filled by itself."""
 MASK_STRETCH_S = 8.0

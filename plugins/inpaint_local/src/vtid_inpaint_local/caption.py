@@ -18,10 +18,9 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import layers
-from .arrays import Floats, Mask, Pixels, median
+from .arrays import Floats, Mask, Pixels, median, widen
 from .events import Event, Veil
 from .geometry import cover, meet, shift, text_height
-from .mask import widen
 from .veil import packed_matte
 
 

@@ -18,8 +18,8 @@ from .events import Event, Findings
 from .fill import Mapper
 from .outside import Bystander
 from .painter import Guide, classical
-from .plates import hole_at, plates_of
-from .veil import lift
+from .plates import holes_at, plates_of
+from .veil import calm, calm_edges, lift, mend_chroma
 from .zones import Zones
 
 
@@ -90,9 +90,12 @@ class Composite:
         for plate in takewhile(lambda p: p.first - tuning.LOOK <= number, self._plates):
             if plate.needs(number):
                 events = self._events_at(number)
-                hole = hole_at(number, frame.time_s, plate.box, events, self._zones)
+                hole, spared = holes_at(number, frame.time_s, plate.box, events, self._zones)
                 pixels = crop(frame, plate.box)
-                plate.add(number, pixels, hole, self._lift(number, frame.time_s, pixels, plate.box, events))
+                lifted = self._lift(number, frame.time_s, pixels, plate.box, events)
+                if lifted is not None:
+                    mend_chroma(pixels, hole, lifted)
+                plate.add(number, pixels, hole, lifted, spared)
 
     def _lift(self, number: int, time_s: float, pixels: Pixels, box: Box, events: list[Event]) -> Mask | None:
         """Take veils off the crop, but where something must stay: what was changed, None where nothing was."""
@@ -100,6 +103,8 @@ class Composite:
             return None
         before = pixels.copy()
         changed = lift(pixels, number, box, events)
+        calm(pixels, number, box, events, changed)
+        calm_edges(pixels, number, box, events)
         allowed = changed.copy()
         self._zones.limit(allowed, box, time_s)
         kept = changed & ~allowed
@@ -151,7 +156,6 @@ class Composite:
 
 def crop(frame: Frame, box: Box) -> Pixels:
     """A crop as the filler keeps it: 8 bits for 8-bit video, else 16 bits of which 8 are fraction."""
-    values = frame.yuv(box)
     if frame.bit_depth <= 8:
-        return values.astype(np.uint8)  # whole numbers as they are
-    return np.clip(np.rint(values * 256), 0, 65535).astype(np.uint16)
+        return frame.yuv8(box)
+    return np.clip(np.rint(frame.yuv(box) * 256), 0, 65535).astype(np.uint16)

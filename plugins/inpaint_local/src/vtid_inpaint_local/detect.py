@@ -1,24 +1,18 @@
-"""Finding text in a picture: one small interface, the detectors behind it, and what every one of them needs around it.
-
-RapidOCR carries its models and works offline; on a CPU it is some twenty times faster than EasyOCR at the same input
-size. EasyOCR is there for those who have it. A network that the operator added is the third.
-"""
+"""Finding text in a picture: one small interface, and what every detector behind it needs around it."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from vtid.sdk import MODEL_PREFIX, Box, Models, NeedsAttention
+from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Pixels
-from .models import TEXT_DETECTOR
 
 
 class Found(NamedTuple):
@@ -29,9 +23,11 @@ class Found(NamedTuple):
 
 
 class Detector(Protocol):
-    """Sees text in an upright BGR picture."""
+    """Sees text in an upright BGR picture. Is asked from several threads at once."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As a job asks for it."""
 
     def boxes(self, bgr: Pixels) -> list[Found]:
         """Where it sees text, in pixels of the picture given."""
@@ -40,60 +36,36 @@ class Detector(Protocol):
         """What a crop of one line says and how sure that is; None where this detector cannot read."""
 
 
+class Coming:
+    """A detector that a thread of its own loads, which takes most of a second; who needs it first waits for it.
+
+    What loading it raises is raised there.
+    """
+
+    def __init__(self, load: Callable[[], Detector]) -> None:
+        pool = ThreadPoolExecutor(1, "load")
+        self._loaded = pool.submit(load)
+        pool.shutdown(wait=False)
+
+    @property
+    def name(self) -> str:
+        """See `Detector`."""
+        return self._loaded.result().name
+
+    def boxes(self, bgr: Pixels) -> list[Found]:
+        """See `Detector`."""
+        return self._loaded.result().boxes(bgr)
+
+    def read(self, bgr: Pixels) -> tuple[str, float] | None:
+        """See `Detector`."""
+        return self._loaded.result().read(bgr)
+
+
 def bounds(quad: Any) -> tuple[float, float, float, float]:
     """The box around a polygon: x0, y0, x1, y1."""
     points = np.asarray(quad, np.float64).reshape(-1, 2)
     (x0, y0), (x1, y1) = points.min(0), points.max(0)
     return float(x0), float(y0), float(x1), float(y1)
-
-
-def importable() -> list[str]:
-    """The detectors that are installed. Quick: imports none."""
-    wanted = {"rapidocr": ("rapidocr", "onnxruntime"), "easyocr": ("easyocr", "torch")}
-    return [name for name, parts in wanted.items() if all(importlib.util.find_spec(part) for part in parts)]
-
-
-def choose(name: str, *, threads: int, model_dir: Path | None, models: Models) -> Detector:
-    """The detector of that name, ready to look.
-
-    Args:
-        name: `auto` for the first that is installed, `rapidocr`, `easyocr`, or `model:NAME`.
-        threads: that it may use.
-        model_dir: where EasyOCR's weights lie.
-        models: that the operator added.
-
-    Raises:
-        InvalidInput: there is no such model.
-        NeedsAttention: it is not installed, or cannot be used.
-    """
-    there = importable()
-    if name.startswith(MODEL_PREFIX):
-        from .dbnet import DbNet  # noqa: PLC0415
-
-        model = models.get(name.removeprefix(MODEL_PREFIX), TEXT_DETECTOR)
-        return DbNet(model, threads=threads, reader=_reader(there, threads))
-    if name == "auto":
-        if not there:
-            raise NeedsAttention("No text detector is installed: install rapidocr and onnxruntime.")
-        name = there[0]
-    if name not in there:
-        raise NeedsAttention(f'The detector "{name}" is not installed; installed: {", ".join(there) or "none"}.')
-    if name == "rapidocr":
-        from .rapid import RapidOcr  # noqa: PLC0415
-
-        return RapidOcr(threads=threads)
-    from .easy import EasyOcr  # noqa: PLC0415
-
-    return EasyOcr(threads=threads, model_dir=model_dir, reader=_reader(there, threads))
-
-
-def _reader(there: Sequence[str], threads: int) -> Detector | None:
-    """What reads for detectors that cannot; of RapidOCR only the recogniser is loaded for it."""
-    if "rapidocr" not in there:
-        return None
-    from .rapid import RapidOcr  # noqa: PLC0415
-
-    return RapidOcr(threads=threads)
 
 
 def look_closely(detector: Detector, bgr: Pixels, edge: int = 16) -> list[Found]:

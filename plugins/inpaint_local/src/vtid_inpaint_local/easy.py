@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ class EasyOcr:
     ) -> None:
         self._side = side
         self._reader = reader
+        self._asking = Lock()
         self._craft = _easyocr_reader(model_dir, threads)
 
     def boxes(self, bgr: Pixels) -> list[Found]:
         """See `Detector`."""
-        level, free = self._craft.detect(bgr, canvas_size=self._side)
+        with self._asking:
+            level, free = self._craft.detect(bgr, canvas_size=self._side)
         flat = [(float(x0), float(y0), float(x1), float(y1)) for x0, x1, y0, y1 in level[0]]
         return [Found(box, 1.0) for box in [*flat, *(bounds(np.asarray(quad)) for quad in free[0])]]
 

@@ -11,7 +11,7 @@ from vtid.sdk import Box
 
 from .arrays import Mask
 from .geometry import area, meet, shift, union, within
-from .step import Kind
+from .report import Kind
 
 
 class Veil(Struct):

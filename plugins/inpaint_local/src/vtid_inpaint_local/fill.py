@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from vtid.sdk import Box
+
+from . import tuning
 from .arrays import Floats
-from .follow import Pointers, chase, flow_between
+from .follow import Pointers, chase, flow_between, named
 from .fuse import fuse
+from .geometry import grow, union
 from .painter import Guide, classical
 from .patch import Patch
+from .rest import Resting, reach
 
 Mapper = Callable[[Callable[[int], object], Iterable[int]], None]
 """Does something for every number, possibly at once on several threads."""
@@ -29,6 +34,7 @@ class Filler:
         self._cuts = cuts
         self._guide = guide
         self._behind: Pointers | None = None
+        self._resting = Resting(-1)
         self._filled: int | None = None
         """One past the last frame of the chunk before."""
 
@@ -41,10 +47,15 @@ class Filler:
             last: one past.
             run: does independent work at once where there are threads.
         """
-        todo = [t for t in range(first, last) if patches[t].any]
-        begin = first if first == self._filled else self._start(patches, first)
+        todo = [t for t in range(first, last) if patches[t].paint.any()]
+        fresh = first != self._filled
+        begin = self._start(patches, first) if fresh else first
         self._filled = last
-        if not todo:
+        past = range(min(patches), last) if fresh else range(first, last)
+        if fresh:
+            self._resting = Resting(-1)
+        stood = reach(patches, past, self._resting, self._cuts, range(first, last))
+        if not any(patches[t].any for t in range(first, last)):
             self._behind = None
             return {}
         stop = self._stop(patches, last)
@@ -54,18 +65,39 @@ class Filler:
         behind = self._behind if forward.start == first else None
         before, self._behind = chase(patches, forward, -1, self._cuts, behind, range(first, last))
         after, _ = chase(patches, backward, +1, self._cuts, None, range(first, last))
+        future = range(min(max(patches), last - 1 + tuning.LOOK), first - 1, -1)
+        stands = reach(patches, future, Resting(+1), self._cuts, range(first, last))
         out: dict[int, Floats] = {}
 
         def finish(t: int) -> None:
-            out[t] = fuse(patches[t], t, patches, [r[t] for r in (before, after) if t in r], self._guide)
+            chased = [found.pop(t) for found in (before, after) if t in found]  # as large as what takes their place
+            rest = [found.pop(t) for found in (stood, stands) if t in found]
+            out[t] = fuse(patches[t], t, patches, chased, self._guide, rest)
 
         run(finish, todo)
         return out
 
     def sources(self) -> set[int]:
         """Frames that pointers carried over to the next chunk still point to."""
-        behind = self._behind
-        return set() if behind is None else {int(n) for n in np.unique(behind.frame) if n >= 0}
+        along = set() if self._behind is None else set(named(self._behind.frame))
+        return along | self._resting.sources()
+
+    def extent(self, number: int, last: Patch) -> Box:
+        """Where in one of the sources they point to, and some pixels around, for what they will yet drift.
+
+        Args:
+            number: of the source.
+            last: the last frame that was filled.
+        """
+        height, width = last.hole.shape
+        boxes = [] if (rest := self._resting.extent(number)) is None else [rest]
+        if self._behind is not None:
+            which = np.flatnonzero(self._behind.frame == number)
+            x = last.x.take(which) + self._behind.right.take(which)
+            y = last.y.take(which) + self._behind.down.take(which)
+            if which.size:
+                boxes.append((int(x.min()), int(y.min()), int(x.max()) + 2, int(y.max()) + 2))
+        return grow(union(boxes), tuning.SOURCE_PX, tuning.SOURCE_PX, width, height)
 
     def _start(self, patches: Mapping[int, Patch], first: int) -> int:
         """Where pointers of a span's first chunk must begin: earlier, if holes lead up to it."""
@@ -93,7 +125,8 @@ class Filler:
         ]
         guides = sorted({n for t, to in jobs for n in (t, t + to)})
         run(lambda n: patches[n].prepare(), guides)
-        run(lambda n: patches[n].trust(), sorted({t for t, _ in jobs}))
+        wheres = {id(patches[t].where): patches[t].where for t, _ in jobs}
+        run(lambda n: wheres[n].trust(), wheres)
 
         def work(i: int) -> None:
             t, to = jobs[i]

@@ -2,9 +2,8 @@
 
 Dense flow (DIS; Kroeger et al., 2016) between neighbours is computed on pictures whose holes are closed, and completed
 smoothly under the mask. Along it travel pointers (frame, x, y), not colours, so that a pixel is sampled once, however
-far it has come: colours handed from frame to frame would blur. What small errors add up to on the way is taken back at
-the end: where the sampled pixels around the hole lie a fraction of a pixel off those of the frame itself, all of them
-are moved (Lucas and Kanade, 1981).
+far it has come: colours handed from frame to frame would blur. What small errors add up to on the way is taken back
+when a frame is fused.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tuning
-from .arrays import Floats, Plane
+from .arrays import Floats, Mask, Plane
 from .patch import Patch, sigma
 from .spatial import enlarge, spread
 
@@ -36,8 +35,10 @@ class Reached(NamedTuple):
 
 
 class Pointers(NamedTuple):
-    """The same as flattened pictures, handed on to the next frame."""
+    """The same, handed on to the next frame, which looks it up by place."""
 
+    row: Ints
+    """Of each place of a flattened crop, where it is in the following; anything where it is not in them."""
     frame: Ints
     right: Floats
     """How far the source lies to the right of the pixel itself, …"""
@@ -59,7 +60,7 @@ def flow_between(here: Patch, other: Patch) -> NDArray[np.float16]:
     """Where each pixel near the hole of `here` lies in `other`: 2×N offsets, right and down, in the order of `at`."""
     h, w = here.hole.shape
     dense = np.asarray(_dis().calc(here.prepare(), other.prepare(), None), np.float32)  # type: ignore[call-overload]
-    trust = here.trust()
+    trust = here.where.trust()
     planes = [plane * trust for plane in cv2.split(dense)]
     smooth, _ = spread(planes, trust, sigma(h) / 2)
     return np.stack([2 * enlarge(plane, w, h).reshape(-1).take(here.at) for plane in smooth]).astype(np.float16)
@@ -87,7 +88,7 @@ def step(
         frame[taken] = -1
     else:
         held = np.flatnonzero(taken)
-        from_there = nearest.take(held)
+        from_there = behind.row.take(nearest.take(held))
         frame[held] = behind.frame.take(from_there)
         x[held] += behind.right.take(from_there)
         y[held] += behind.down.take(from_there)
@@ -96,14 +97,11 @@ def step(
     return Reached(frame, x, y)
 
 
-def spread_out(patch: Patch, reached: Reached) -> Pointers:
-    """Pointers as pictures."""
-    size = patch.hole.size
-    out = Pointers(np.full(size, -1, np.int32), np.zeros(size, np.float32), np.zeros(size, np.float32))
-    out.frame[patch.at] = reached.frame
-    out.right[patch.at] = reached.x - patch.x
-    out.down[patch.at] = reached.y - patch.y
-    return out
+def handed_on(patch: Patch, reached: Reached) -> Pointers:
+    """Pointers of one frame, for the next. All that may not be a source (`Patch.avoid`) is among them."""
+    row = np.empty(patch.hole.size, np.int32)
+    row[patch.at] = np.arange(patch.at.size, dtype=np.int32)
+    return Pointers(row, reached.frame, reached.x - patch.x, reached.y - patch.y)
 
 
 def chase(
@@ -146,10 +144,17 @@ def chase(
             oldest=max(oldest, t - tuning.AGE),
             newest=min(newest, t + tuning.LOOK),
         )
-        behind = spread_out(here, reached)
+        behind = handed_on(here, reached)
         if t in wanted:
             out[t] = reached
     return out, behind
+
+
+def named(frames: Ints) -> list[int]:
+    """The frames that are named in a flat array, in order; -1 names none. `numpy.unique` would sort all of them."""
+    least = int(frames.min(initial=0x7FFFFFFF, where=frames >= 0))
+    counts = np.bincount((frames + np.int32(1 - least)).clip(0))
+    return [least + n - 1 for n in np.flatnonzero(counts).tolist() if n]
 
 
 class Traced(NamedTuple):
@@ -176,12 +181,31 @@ def trace(reached: Reached) -> Traced:
     return Traced(which, reached.x.take(which), reached.y.take(which), groups)
 
 
+def covered(patches: Mapping[int, Patch], traced: Traced) -> Mask:
+    """Which of the M sources lie under a text of their own frame.
+
+    A chase asks only in the frame in which it arrives. What it hands on from there moves on by fractions of a pixel,
+    and after twenty frames may have come under the letters that stood beside it.
+    """
+    out = np.zeros(traced.which.size, bool)
+    for number, part in traced.groups:
+        patch = patches[number]
+        height, width = patch.under.shape
+        x = np.rint(traced.x[part]).astype(np.int32) - np.int32(patch.left)
+        y = np.rint(traced.y[part]).astype(np.int32) - np.int32(patch.top)
+        out[part] = patch.under.reshape(-1).take(y.clip(0, height - 1) * np.int32(width) + x.clip(0, width - 1))
+        if patch.trimmed:
+            out[part] |= (x < 0) | (y < 0) | (x >= width) | (y >= height)
+    return out
+
+
 def gather(patches: Mapping[int, Patch], traced: Traced) -> Floats:
     """Sample every source once, bicubic: 3×M on the 8-bit scale."""
     values = np.empty((3, traced.which.size), np.float32)
     for number, part in traced.groups:
         patch = patches[number]
-        values[:, part] = sampled(patch.pixels, traced.x[part], traced.y[part], cv2.INTER_CUBIC).T
+        x, y = traced.x[part] - np.float32(patch.left), traced.y[part] - np.float32(patch.top)
+        values[:, part] = sampled(patch.pixels, x, y, cv2.INTER_CUBIC).T
         if patch.scale != 1:
             values[:, part] /= patch.scale
     return values
@@ -191,7 +215,9 @@ def gather_luma(patches: Mapping[int, Patch], traced: Traced) -> Floats:
     """The same of the luma alone, bilinear, from 8 bits: M."""
     values = np.empty(traced.which.size, np.float32)
     for number, part in traced.groups:
-        values[part] = sampled(patches[number].luma, traced.x[part], traced.y[part], cv2.INTER_LINEAR)
+        patch = patches[number]
+        x, y = traced.x[part] - np.float32(patch.left), traced.y[part] - np.float32(patch.top)
+        values[part] = sampled(patch.luma, x, y, cv2.INTER_LINEAR)
     return values
 
 

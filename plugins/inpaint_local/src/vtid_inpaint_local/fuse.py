@@ -1,5 +1,8 @@
 """Weighing what time shows against what space suggests: each guess by the error that it must be expected to make.
 
+What a chase's small errors have added up to is taken back first: where the sampled pixels around the hole lie a
+fraction of a pixel off those of the frame itself, all of them are moved (Lucas and Kanade, 1981).
+
 A temporal guess is judged on the ring of known pixels around the hole, where the same pointers can be checked; the
 smooth part of its error there is taken off first, which absorbs changes of light and vignettes. Where both directions
 show something, how far they disagree inside the hole says more; and the older a source, the less it is worth. The
@@ -22,9 +25,11 @@ from numpy.typing import NDArray
 
 from . import tuning
 from .arrays import Floats, Mask
-from .follow import Ints, Reached, Traced, gather, gather_luma, trace
-from .painter import Guide
+from .diffuse import sharpen
+from .follow import Ints, Reached, Traced, covered, gather, gather_luma, trace
+from .painter import Guide, classical
 from .patch import Patch, sigma
+from .rest import own_luma, own_values
 from .spatial import enlarge, smooth, spread
 
 _THIRD = np.float32(1 / 3)
@@ -86,10 +91,16 @@ def candidate(site: Site, number: int, patches: Mapping[int, Patch], reached: Re
         return None
     traced = trace(reached)
     traced = align(site, patches, traced, patches[number].hole.shape)
+    has[traced.which[covered(patches, traced)]] = False
     values = np.zeros((3, has.size), np.float32)
     sampled = gather(patches, traced)
     for row, seen in zip(values, sampled, strict=True):
         row[traced.which] = seen
+    return _judged(site, values, has, np.abs(reached.frame - number))
+
+
+def _judged(site: Site, values: Floats, has: Mask, age: Ints) -> Candidate:
+    """A candidate of these values (3×N), which are corrected in place."""
     ring = np.flatnonzero(has & ~site.inside)
     checked = site.plane(ring, 1)
     off = [site.look(plane, ring) - row.take(ring) for plane, row in zip(site.planes, values, strict=True)]
@@ -102,7 +113,26 @@ def candidate(site: Site, number: int, patches: Mapping[int, Patch], reached: Re
     rest = smooth(site.plane(ring, energy * _THIRD), site.sigma) / (support + np.float32(1e-6))
     doubt = rest + np.float32(0.25) * _THIRD * (low[0] ** 2 + low[1] ** 2 + low[2] ** 2)
     doubt[support < tuning.RING_SEEN] = tuning.UNCHECKED
-    return Candidate(values, has, np.abs(reached.frame - number), doubt)
+    return Candidate(values, has, age, doubt)
+
+
+def _resting(
+    site: Site, number: int, patches: Mapping[int, Patch], reached: Ints, found: Iterable[Candidate]
+) -> Candidate | None:
+    """The same of sources at the pixels' own places; None where it is nowhere better than what was `found`."""
+    has = reached >= 0
+    ring = np.flatnonzero(has & ~site.inside)
+    off = site.look(site.planes[0], ring) - own_luma(patches[number], patches, reached, ring)
+    error = smooth(site.plane(ring, off**2), site.sigma)
+    support = smooth(site.plane(ring, 1), site.sigma)
+    best = np.full_like(error, tuning.UNCHECKED)
+    for one in found:
+        np.minimum(best, one.doubt, out=best)
+    seen = support >= tuning.RING_SEEN
+    better = error < tuning.REST_BETTER * best * support
+    if (better & seen).sum() <= tuning.REST_SHARE * seen.sum():
+        return None
+    return _judged(site, own_values(patches[number], patches, reached), has, np.abs(reached - number))
 
 
 def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tuple[int, ...]) -> Traced:
@@ -147,7 +177,14 @@ def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tupl
     return traced._replace(x=x, y=y)
 
 
-def fuse(patch: Patch, number: int, patches: Mapping[int, Patch], chased: Iterable[Reached], guide: Guide) -> Floats:
+def fuse(
+    patch: Patch,
+    number: int,
+    patches: Mapping[int, Patch],
+    chased: Iterable[Reached],
+    guide: Guide,
+    stood: Iterable[Ints] = (),
+) -> Floats:
     """The span with its hole filled, h×w×3 on the 8-bit scale.
 
     Args:
@@ -156,20 +193,26 @@ def fuse(patch: Patch, number: int, patches: Mapping[int, Patch], chased: Iterab
         patches: all that may be sources.
         chased: where its pixels are seen, before and after.
         guide: gives the spatial guess.
+        stood: the frames in which they are seen if nothing moves, before and after.
     """
     site = Site(patch, guide)
     found = [c for c in (candidate(site, number, patches, r) for r in chased) if c is not None]
     inside = np.flatnonzero(site.inside)
     at = site.at.take(inside)
-    weights = _spatial_weight(site).reshape(-1).take(at)
+    weights = guessed = _spatial_weight(site).reshape(-1).take(at)
     totals = np.stack([plane.reshape(-1).take(at) * weights for plane in site.planes])
-    apart = _apart(site, found)
-    for one in found:
-        weight = _temporal_weight(site, one, apart, inside)
-        totals += one.values.take(inside, axis=1) * weight
-        weights += weight
+    resting = [c for c in (_resting(site, number, patches, r, found) for r in stood) if c is not None]
+    for pair in (found, resting):
+        apart = _apart(site, pair)
+        for one in pair:
+            weight = _temporal_weight(site, one, apart, inside)
+            totals += one.values.take(inside, axis=1) * weight
+            weights = weights + weight
     for total, plane in zip(totals, site.planes, strict=True):
         plane.reshape(-1)[at] = total / weights
+    alone = np.maximum(guessed / weights - tuning.ALONE, 0) * np.float32(1 / (1 - tuning.ALONE))
+    if guide is classical and (alone > 0).mean() > tuning.ALONE_SHARE:
+        sharpen(site.planes, site.plane(inside, alone))
     return np.asarray(cv2.merge(site.planes))
 
 

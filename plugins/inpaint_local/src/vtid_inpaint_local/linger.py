@@ -13,6 +13,7 @@ import numpy as np
 
 from . import tuning
 from .arrays import Floats, Pixels
+from .spatial import enlarge, smooth
 
 
 class Linger:
@@ -39,13 +40,19 @@ class Linger:
         if self._fresh < tuning.LINGER_LOOKS // (2 if last else 1):
             return None
         self._fresh = 0
-        stack = np.stack([p for _, p in self._pictures])
-        mean = stack.mean(0, dtype=np.float32)
-        moved = float(np.abs(stack[::2] - mean).mean())
+        pictures = [p for _, p in self._pictures]
+        mean = np.zeros(pictures[0].shape, np.float32)
+        for picture in pictures:
+            cv2.accumulate(picture, mean)
+        mean /= len(pictures)
+        near = cv2.convertScaleAbs(mean)
+        moved = float(np.mean([cv2.norm(p, near, cv2.NORM_L1) / near.size for p in pictures[::2]]))
         return (self._pictures[0][0], raised(mean)) if moved > tuning.LINGER_MOVES else None
 
 
 def raised(picture: Floats) -> Pixels:
     """A BGR picture around a middle grey, what stands out of its surroundings drawn stronger."""
-    around = cv2.GaussianBlur(picture, (0, 0), tuning.RAISE_SMOOTH * picture.shape[1])
-    return np.asarray(np.clip(np.rint(128 + tuning.RAISE * (picture - around)), 0, 255), np.uint8)
+    h, w = picture.shape[:2]
+    planes = cv2.split(picture)
+    around = cv2.merge([enlarge(smooth(np.asarray(p), tuning.RAISE_SMOOTH * w), w, h) for p in planes])
+    return np.asarray(np.clip(np.rint(128 + np.float32(tuning.RAISE) * (picture - around)), 0, 255), np.uint8)

@@ -65,7 +65,7 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
     if lettered(samples, core, seen.colour, text_height(inner)):
         return None
     grown = cv2.dilate(core.astype(np.uint8), _disc(layers.MARK_FRINGE)) > 0
-    return _veil(np.where(grown, matte, 0), seen.colour, box)
+    return _veil(np.where(grown, levelled(matte, measured.alpha), 0), seen.colour, box)
 
 
 def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
@@ -85,6 +85,21 @@ def lettered(samples: Sequence[Pixels], core: Mask, colour: tuple[float, float, 
     off = middle[..., 0].astype(np.float32) - around[..., 0]
     away = off if colour == layers.BLACK else -off
     return float((away[between] > tuning.SEED_MIN).mean()) > layers.MARK_LETTERED
+
+
+def levelled(matte: Floats, alpha: float) -> Floats:
+    """A mark is of one opacity: letters that came out fainter, before a bright scene, are brought up to it.
+
+    Args:
+        matte: the opacity at every pixel.
+        alpha: of the plateau, measured across the whole outline.
+    """
+    most = cv2.dilate(matte, _disc(layers.MARK_LEVEL_PX))
+    lacks = np.clip(alpha / np.maximum(most, 1e-3), 1, layers.MARK_LEVEL_MOST)
+    there = (matte > alpha / 3).astype(np.float32)
+    total, share = (cv2.GaussianBlur(v, (0, 0), layers.MARK_LEVEL_PX) for v in (lacks * there, there))
+    more = (total / np.maximum(share, 1e-4) - 1) * np.clip(3 * matte / alpha, 0, 1)
+    return np.asarray(np.minimum(matte + matte * more, np.maximum(matte, alpha)), np.float32)
 
 
 def _every(samples: Sequence[Pixels], most: int) -> Sequence[Pixels]:

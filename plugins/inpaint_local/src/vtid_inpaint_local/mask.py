@@ -23,14 +23,12 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels, median
+from .arrays import Floats, Mask, Pixels, largest, median, widen
+from .change import Pair, certain, change_of, grown, taken
 from .geometry import text_height
 from .presence import high
-from .skirt import Around, changed, held, outline, shadow
+from .skirt import Around, changed, freed, held, outline, shadow
 from .spatial import close_holes
-
-Pair = tuple[Pixels, Pixels]
-"""A crop just outside a text's time, and one just inside."""
 
 
 class Still(NamedTuple):
@@ -42,13 +40,15 @@ class Still(NamedTuple):
     """Median deviation from it, in levels of the largest channel."""
     sway: Floats | None = None
     """Standard deviation of the luma; None where it is not known."""
+    stirred: Mask | None = None
+    """Pixels that may be text, by what its coming and going changed; None where that is not known."""
 
 
 def still(samples: Sequence[Pixels]) -> Still:
     """Median and deviation over time."""
     stack = np.stack(samples)
     middle = median(stack)
-    wander = median(np.stack([cv2.absdiff(one, middle).max(2) for one in stack]))
+    wander = median(np.stack([largest(cv2.absdiff(one, middle)) for one in stack]))
     return Still(middle, wander.astype(np.float32), stack[..., 0].std(0, dtype=np.float32))
 
 
@@ -110,11 +110,15 @@ def strokes_of(
         reach: the same of outline and shadow, as in `Strokes`.
     """
     inside = whole(seen, inner)
-    seeds = _seeds(seen, inside, height, like)
+    seeds = _proven(seen, inside, edges, height, like) or _seeds(seen, inside, height, like)
     if seeds is None:
         return None
     letters = _letters(seen, seeds, inside, height)
-    change = _change([e for e in edges if not _taken(e[0], seeds, letters, inside)], letters, height)
+    if seen.stirred is not None:
+        letters &= seen.stirred
+    change = change_of(
+        [e for e in edges if not taken(e[0], seeds.colour, seeds.near, letters, inside)], letters, height
+    )
     if change is not None and change.exact:
         letters &= change.levels > change.noise + tuning.CHANGED
         if not letters.any():
@@ -131,7 +135,7 @@ def strokes_of(
         rim = min(rim, outline(change.levels, around, height))
     free = _free(seen, seeds, letters, rim)
     if change is not None and change.exact:
-        found = _grown(change)
+        found = grown(change)
         far = changed(found, around, height, free)
         # A pixel that did not change is as good without the text as with it, but where the scene has moved on since.
         ring = (around.distance > 0) & (around.distance <= rim)
@@ -147,6 +151,10 @@ def strokes_of(
     clear = False
     if seen.sway is not None and moving < float("inf"):
         clear = float(np.median(seen.sway[around.distance > height / 2])) > tuning.SWAY_CLEAR
+        alone = _free(seen, seeds, letters, tuning.RIM_MAX * height)
+        if clear and (open_at := freed(seen.sway, around, height, alone)) is not None:
+            mask = around.distance <= open_at[around.sector] + margin
+            return Strokes(np.asarray(mask), seeds.colour, np.asarray(open_at / height, np.float32), sure=True)
         if clear and change is None:
             levels = seen.sway  # through a shadow the scene is seen to move less
     cast = shadow(levels, around, rim, height, free, sign)
@@ -161,12 +169,6 @@ def whole(seen: Still, inner: Box) -> Mask:
     inside = np.zeros(seen.wander.shape, bool)
     inside[inner[1] : inner[3], inner[0] : inner[2]] = True
     return inside
-
-
-def _taken(outside: Pixels, seeds: Seeds, letters: Mask, inside: Mask) -> bool:
-    """Whether another text of the same look stood here just before or after: what both cover does not change."""
-    alike = np.abs(outside.astype(np.float32) - seeds.colour).max(2) < seeds.near
-    return bool((alike & inside).sum() > tuning.TAKEN * max(1, int((letters & inside).sum())))
 
 
 def _free(seen: Still, seeds: Seeds, letters: Mask, rim: float) -> Mask:
@@ -186,10 +188,23 @@ class Seeds(NamedTuple):
     hat: Floats
 
 
-def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds | None:
+def _proven(seen: Still, inside: Mask, edges: Sequence[Pair], height: int, like: Floats | None) -> Seeds | None:
+    """Seeds among what certainly came or went with the text; None where that is not known.
+
+    Nor where another text of its look stood here before it or after it: what both have in common did not change.
+    """
+    sure = certain(edges, inside, height)
+    seeds = None if sure is None else _seeds(seen, inside, height, like, sure)
+    if seeds is None or any(taken(e[0], seeds.colour, seeds.near, seeds.at, inside) for e in edges):
+        return None
+    return seeds
+
+
+def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None, sure: Mask | None = None) -> Seeds | None:
     """Bright or dark strokes, whichever are more, stronger and more of one colour; or of the colour that is known.
 
     Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
+    And gaps are not what is `sure` to have come or gone with the text.
     """
     found: list[Seeds] = []
     contrasts: list[float] = []
@@ -198,12 +213,18 @@ def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     luma = np.ascontiguousarray(seen.middle[..., 0])
     around = close_holes(seen.middle, inside)
+    where = inside if seen.stirred is None else inside & seen.stirred
+    where = where if sure is None else where & sure
+    if where.sum() < 15:
+        return None
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
-        values = np.clip(hat[inside], 0, 255).astype(np.uint8).reshape(-1, 1)
+        values = np.clip(hat[where], 0, 255).astype(np.uint8).reshape(-1, 1)
         otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
         threshold = max(float(otsu), tuning.SEED_MIN)
-        at = (hat > threshold) & inside
+        at = (hat > threshold) & where
+        if like is not None:
+            at &= _off(seen, like) < tuning.COLOUR_NEAR[1]
         if at.sum() < 15:
             continue
         core = at & (hat >= np.percentile(hat[at], 40))
@@ -222,20 +243,27 @@ def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None) -> Seeds
     if not found:
         return None
     best = int(np.argmax(merits))
-    if len(found) > 1 and like is None and contrasts[1 - best] > tuning.FILLS_CONTRAST * contrasts[best]:
-        best = 1 - best if _fills(found[1 - best].at, found[best].at, height) else best
+    if len(found) > 1 and like is None:
+        plain = contrasts[1 - best] > tuning.FILLS_CONTRAST[0] * contrasts[best]
+        faint = contrasts[1 - best] > tuning.FILLS_CONTRAST[1] * contrasts[best]
+        dark = found[best].colour[0] < found[1 - best].colour[0]
+        depth = _fills(found[1 - best].at, found[best].at, height) if plain or (faint and dark) else 0.0
+        best = 1 - best if depth > tuning.FILLS_DEPTH[0 if plain else 1] else best
     return found[best]
 
 
-def _fills(inner: Mask, outer: Mask, height: int) -> bool:
-    """Whether some strokes lie within others: letters within their outline, whose colour the scene may have too."""
+def _fills(inner: Mask, outer: Mask, height: int) -> float:
+    """How much deeper some strokes lie than others around them: letters within their outline do, gaps hardly; else 0.
+
+    What stands out most may be the outline: the scene has the letters' colour often enough.
+    """
     near = widen(outer, max(1, round(tuning.STROKE * height)))
     count = int(inner.sum())
     if count < tuning.FILLS_SHARE * outer.sum() or (inner & near).sum() < tuning.FILLS * count:
-        return False
+        return 0.0
     outer = outer & widen(inner, max(1, round(tuning.STROKE * height)))
     depth = cv2.distanceTransform(widen(inner | outer, 1).astype(np.uint8), cv2.DIST_L2, 3)
-    return bool(outer.any()) and float(depth[inner].mean()) > tuning.FILLS_DEPTH * float(depth[outer].mean())
+    return float(depth[inner].mean()) / float(depth[outer].mean()) if outer.any() else 0.0
 
 
 def _enclosed(seeds: Mask, strokes: Mask, inside: Mask, height: int) -> Mask:
@@ -249,7 +277,7 @@ def _enclosed(seeds: Mask, strokes: Mask, inside: Mask, height: int) -> Mask:
 
 def _off(seen: Still, colour: Floats) -> Floats:
     """Levels of the largest channel between each pixel and a colour."""
-    return np.asarray(np.abs(seen.middle.astype(np.float32) - colour).max(2), np.float32)
+    return np.asarray(largest(np.abs(seen.middle.astype(np.float32) - colour)), np.float32)
 
 
 def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
@@ -321,6 +349,16 @@ def sung_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[Pair], *, c
     return out
 
 
+def bare(mask: Mask, inner: Box) -> bool:
+    """Whether a long stretch of a line has no stroke: it was seen as one text, so some of it stood out otherwise."""
+    x0, y0, x1, y1 = inner
+    along = int(x1 - x0 < y1 - y0)
+    marked = np.flatnonzero(mask[y0:y1, x0:x1].any(along))
+    length = (y1 - y0) if along else (x1 - x0)
+    ends = np.concatenate([[-1], marked, [length]])
+    return bool(np.diff(ends).max() > tuning.BARE * text_height(inner))
+
+
 def recoloured(samples: Sequence[Pixels]) -> bool:
     """Whether letters that stand still look different at the end: a karaoke line that was sung."""
     third = len(samples) // 3
@@ -328,7 +366,7 @@ def recoloured(samples: Sequence[Pixels]) -> bool:
         return False
     early, late = still(samples[:third]), still(samples[-third:])
     steady = (early.wander < tuning.STABLE) & (late.wander < tuning.STABLE)
-    other = np.abs(early.middle.astype(np.int16) - late.middle).max(2) > tuning.RECOLOURED_BY
+    other = largest(np.abs(early.middle.astype(np.int16) - late.middle)) > tuning.RECOLOURED_BY
     size = min(early.middle.shape[:2])
     # A letter is lighter than its outline before and after; a girder that the camera moved takes a light place.
     waves = [high(s.middle[..., 0], size) for s in (early, late)]
@@ -336,50 +374,3 @@ def recoloured(samples: Sequence[Pixels]) -> bool:
     changed_ones = steady & other & strokes
     share, low = float(changed_ones.mean()), tuning.RECOLOURED_STROKES * float(strokes.mean())
     return max(low, tuning.RECOLOURED_SHARE[0]) < share < tuning.RECOLOURED_SHARE[1]
-
-
-class Change(NamedTuple):
-    """What the text's coming and going did to each pixel."""
-
-    levels: Floats
-    noise: float
-    """What the picture itself did meanwhile, levels."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether the picture held so still that each pixel tells by itself whether it is text."""
-        return self.noise < tuning.QUIET
-
-
-def _change(edges: Sequence[Pair], letters: Mask, height: int) -> Change | None:
-    """The smaller of both changes; None where there is none, or the picture changed about as much as the text.
-
-    Where the next text takes the place at once, that edge shows two texts: only the quiet one counts then.
-    """
-    away = ~widen(letters, max(4, int(tuning.SHADOW_MAX * height)))
-    if away.sum() < 50:
-        return None
-    changes = []
-    for outside, inside in edges:
-        step = cv2.blur(np.abs(inside.astype(np.int16) - outside).max(2).astype(np.float32), (3, 3))
-        change = Change(step, float(np.percentile(step[away], 80)))
-        if change.noise < 0.3 * float(np.median(step[letters])):
-            changes.append(change)
-    changes.sort(key=lambda c: c.noise)
-    if len(changes) > 1 and changes[1].noise < 2 * changes[0].noise + 1:
-        least = np.minimum(changes[0].levels, changes[1].levels)
-        return Change(least, float(np.percentile(least[away], 80)))
-    return changes[0] if changes else None
-
-
-def _grown(change: Change) -> Mask:
-    """Pixels that changed with the letters: outline and shadow, whatever their shape."""
-    found = (change.levels > change.noise + tuning.CHANGED).astype(np.uint8)
-    opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    return widen(opened > 0, 1)
-
-
-def widen(mask: Mask, pixels: int) -> Mask:
-    """The mask grown by so many pixels all round."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)

@@ -131,7 +131,7 @@ class MaskFile:
         if (w, h) != (width, height):
             how = cv2.INTER_AREA if w > width else cv2.INTER_LINEAR
             plane = np.asarray(cv2.resize(plane, (width, height), interpolation=how))
-        return np.ascontiguousarray(np.rot90(plane > WHITE, -(self._turn.rotation // 90)))
+        return np.ascontiguousarray(np.rot90(_undotted(plane > WHITE), -(self._turn.rotation // 90)))
 
     def _probed(self) -> MediaInfo:
         """What the mask is as a video. A person who gave two files must read which of them is bad."""
@@ -164,6 +164,17 @@ def _picture(path: Path) -> Plane | None:
     if values.shape[2] in (2, 4):
         gray = gray * values[..., -1] / 255
     return np.asarray(np.clip(np.rint(gray), 0, 255).astype(np.uint8))
+
+
+def _undotted(mask: Mask) -> Mask:
+    """What is filled with a pattern of dots, as painting programs do, is meant as a whole; lone dots stay dots."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
+    dots = int(stats[1:, cv2.CC_STAT_AREA][sizes <= bounds.MASK_DOT_PX].sum())
+    if count < 2 or dots < bounds.MASK_DOTS * mask.sum():
+        return mask
+    side = bounds.MASK_DOT_GAP_PX + 1
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)) > 0
 
 
 def _parts(mask: Mask) -> list[tuple[Box, Mask]]:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
+import numpy as np
+from msgspec.structs import replace
+
 from . import tuning
 from .events import Event
-from .geometry import area, cover
+from .geometry import area, cover, union, within
 
 
 def merge(events: list[Event]) -> list[Event]:
     """Drop a text found twice: one that lies in another, in space and in time, or reads like it and lasts with it.
 
     The longer one stays, for the time of both: what was found again at its end knows nothing of its beginning, and
-    what was lost as the picture behind it changed knows nothing of its end.
+    what was lost as the picture behind it changed knows nothing of its end. One that goes on where another ends, and
+    says the same in the same place, is that one, lost for a moment as it changed its colour over a cut; letters that
+    hardly stood out in one of the pieces did in the other, so that it gets the strokes of both.
     """
     out: list[Event] = []
     for event in sorted(events, key=lambda e: (e.start - e.end, -area(e.box))):
         same = (
             None if event.motion is not None else next((o for o in out if o.motion is None and _again(event, o)), None)
         )
+        if same is None and event.motion is None:
+            same = next((o for o in out if o.motion is None and _goes_on(event, o)), None)
+            if same is not None:
+                _join(same, event)
         if same is None:
             out.append(event)
             continue
@@ -36,6 +45,29 @@ def _again(event: Event, other: Event) -> bool:
     if both < 0.5 * (event.end - event.start) or cover(event.box, other.box) < 0.8 or cover(other.box, event.box) < 0.5:
         return False
     return bool(event.text) and SequenceMatcher(None, event.text, other.text).ratio() > tuning.SAME_TEXT
+
+
+def _goes_on(event: Event, other: Event) -> bool:
+    """Whether one begins as the other ends, both in one place, and both were read as the same."""
+    if max(event.start, other.start) - min(event.end, other.end) > tuning.GOES_ON_FRAMES:
+        return False
+    if not event.text or min(cover(event.box, other.box), cover(other.box, event.box)) < tuning.GOES_ON_COVER:
+        return False
+    return SequenceMatcher(None, event.text, other.text).ratio() > tuning.GOES_ON_TEXT
+
+
+def _join(event: Event, other: Event) -> None:
+    """Give a text the strokes of another piece of it, and what is known of its beginning or its end."""
+    box = union([event.mask_box, other.mask_box])
+    mask = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    for one in (event, other):
+        mask[within(one.mask_box, box)] |= one.mask
+    event.mask_box, event.mask = box, mask
+    if event.evidence is not None and other.evidence is not None:
+        if other.start < event.start:
+            event.evidence = replace(event.evidence, began=other.evidence.began)
+        if other.end > event.end:
+            event.evidence = replace(event.evidence, ended=other.evidence.ended)
 
 
 def differs(a: Event, b: Event) -> bool:

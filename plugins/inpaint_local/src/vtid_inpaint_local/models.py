@@ -1,13 +1,11 @@
-"""What the operator's models can be here, and how params name them. Light: nothing heavy is imported before a trial."""
+"""How params name detectors, guides and the operator's models."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
-from vtid.sdk import MODEL_PREFIX, ModelKind
+from vtid.sdk import MODEL_PREFIX
 
 TEXT_DETECTOR = "text-detector"
 INPAINTING = "inpainting"
@@ -15,32 +13,6 @@ INPAINTING = "inpainting"
 DETECTORS = ("auto", "rapidocr", "easyocr")
 GUIDES = ("classical",)
 EASYOCR_WEIGHTS = "craft_mlt_25k.pth"
-
-
-def _detector(path: Path) -> dict[str, Any]:
-    from .dbnet import inspect  # noqa: PLC0415
-
-    return inspect(path)
-
-
-def _guide(path: Path) -> dict[str, Any]:
-    from .painter import inspect  # noqa: PLC0415
-
-    return inspect(path)
-
-
-KINDS = [
-    ModelKind(
-        TEXT_DETECTOR,
-        "finds lines of text, as PP-OCR's and other DB networks do: picture N×3×H×W in, probability map N×1×H×W out",
-        _detector,
-    ),
-    ModelKind(
-        INPAINTING,
-        "paints what is masked, as LaMa does: picture 1×3×H×W in 0..1 and mask 1×1×H×W in, picture 1×3×H×W out",
-        _guide,
-    ),
-]
 
 
 def complaint(value: str, known: Collection[str], kind: str) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vtid.sdk import InvalidInput, NeedsAttention
 
+from . import subnormal
 from .arrays import Floats
 
 
@@ -50,7 +51,8 @@ class Network:
         """
         given = {port.name: array for port, array in zip(self.inputs, arrays, strict=True)}
         try:
-            return np.asarray(self._session.run(None, given)[0])
+            with subnormal.as_zero():
+                return np.asarray(self._session.run(None, given)[0])
         except Exception as error:  # the runtime's exceptions have no common base but this one
             raise NeedsAttention(f"The model {self._path} does not run: {_words(error)}") from error
 
@@ -100,9 +102,11 @@ def _session(path: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep the memory of the largest picture for good
     options.use_deterministic_compute = True
+    options.add_session_config_entry(subnormal.SESSION, "1")
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        with subnormal.as_zero():
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         raise InvalidInput(
             f"The file cannot be loaded as an ONNX model: {_words(error)}",

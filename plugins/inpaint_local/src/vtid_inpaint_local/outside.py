@@ -18,7 +18,7 @@ from vtid.sdk import Box, Frame
 
 from . import bounds
 from .arrays import Floats, Mask, Plane
-from .step import Outside
+from .report import Outside
 
 
 class Seen(NamedTuple):

@@ -21,7 +21,7 @@ from vtid.sdk import Context, Coordinates
 from . import bounds
 from .arrays import Pixels
 from .geometry import Turn
-from .step import Kind, Removed, Report
+from .report import Kind, Removed, Report
 
 Where = Coordinates
 KINDS: dict[Kind, str] = {

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from vtid.sdk import Context, Coordinates, File, Subtitles, Video
 
-from . import page
+from . import page, tuning
 from .events import Event, Findings
 from .geometry import Turn
-from .step import Outputs, Params, Removed, Report, Stayed
+from .params import Params
+from .report import Outputs, Removed, Report, Stayed
 from .subtitles import Caption, boxes, captions, readable, srt
+from .zones import Zones
 
 
 class Facts(NamedTuple):
@@ -24,6 +28,7 @@ class Facts(NamedTuple):
     """Index of event to the number of looks in which text is still seen there."""
     turn: Turn
     duration_s: float
+    zones: Zones
 
 
 def papers(ctx: Context, params: Params, source: Video, result: Video, report: Report, facts: Facts) -> Outputs:
@@ -55,17 +60,12 @@ def _fill_in(report: Report, facts: Facts) -> None:
     found, turn = facts.found, facts.turn
     times = [*found.times, facts.duration_s]
     sure = readable([*found.events, *facts.stayed])
-    report.events = [
-        Removed(
-            turn.shown_region(e.box),
-            times[e.start],
-            times[e.end],
-            e.text if sure(e) else None,
-            e.kind,
-            facts.left.get(i, 0),
-        )
-        for i, e in enumerate(found.events)
-    ]
+    report.events = []
+    for i, e in enumerate(found.events):
+        start, end, partly = _extent(e, facts)
+        read = e.text if sure(e) else None
+        seen = facts.left.get(i, 0)
+        report.events.append(Removed(turn.shown_region(e.box), times[start], times[end], read, e.kind, seen, partly))
     report.stayed = [
         Stayed(turn.shown_region(e.box), times[e.start], times[e.end], e.text if sure(e) else None, e.kind)
         for e in facts.stayed
@@ -73,6 +73,17 @@ def _fill_in(report: Report, facts: Facts) -> None:
     report.looks, report.moving, report.doubtful = found.looks, found.moving, found.doubtful
     report.residual = len(facts.left)
     report.summary = summary(report)
+
+
+def _extent(event: Event, facts: Facts) -> tuple[int, int, bool]:
+    """The frames in which any of a text goes, from the first to one past the last, and whether some of it stays."""
+    if event.erasure or not facts.zones.spare:
+        return event.start, event.end, False
+    shares = [facts.zones.gone(event.box, time).mean() for time in facts.found.times[event.start : event.end]]
+    goes = np.flatnonzero(shares)
+    if not goes.size:
+        return event.start, event.end, True
+    return event.start + int(goes[0]), event.start + int(goes[-1]) + 1, min(shares) < 1 - tuning.VERIFY_PART
 
 
 def _cards(report: Report, removed: Sequence[Caption]) -> list[Removed]:
@@ -113,10 +124,14 @@ def summary(report: Report) -> str:
         else:
             checked = "none of it is seen in the result" if report.verified else "the result was not checked"
             parts.append(f"{texts} text(s) removed; {checked}.")
+    if kept := sum(e.partly for e in report.events):
+        parts.append(f"Of {kept} of them a part stays, or stays for some time, as the regions ask.")
     if erased:
         parts.append(f"{erased} region(s) erased.")
     if report.stayed:
         parts.append(f"{len(report.stayed)} text(s) left alone, as the policy says.")
     if report.moving:
         parts.append("Text that moves was seen too, and left alone.")
+    if report.dropped:
+        parts.append(f"Not carried over: {'; '.join(report.dropped)}.")
     return " ".join(parts)

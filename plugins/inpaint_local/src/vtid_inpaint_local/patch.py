@@ -18,14 +18,13 @@ Index = NDArray[np.int32]
 """N positions in a flattened picture. OpenCV and NumPy gather by these six times as fast as by a mask or by pairs."""
 
 
-class Patch:
-    """One frame's crop, its hole, and the ring of known pixels around it.
+class Where:
+    """Where a frame's hole lies: the same for frame after frame, while the same texts stand, and then shared by them.
 
     Attributes:
-        pixels: H×W×3, as given.
-        luma: H×W, 8 bits.
-        changed: as given.
-        hole: H×W, as given.
+        paint: H×W, the part of it that is to be filled, as given.
+        spared: as given.
+        hole: H×W, what is unknown: both.
         any: whether there is a hole.
         avoid: H×W, the hole and what compression has smeared of it: nothing there may be a source.
         at: where the N pixels of the hole and of the ring around it lie, in the order of everything that is given per
@@ -33,22 +32,12 @@ class Patch:
         x, y: the same as columns and rows.
         inside: of those N, which are unknown; the others are the ring.
         span: what has to be worked on: the hole, its ring, and a little known picture around.
-        flows: 2×N to the neighbour before (-1) and after (+1); half floats tell a hundredth of a pixel, and are many.
     """
 
-    def __init__(self, pixels: Pixels, hole: Mask, changed: Mask | None = None) -> None:
-        """One crop.
-
-        Args:
-            pixels: H×W×3 Y, U, V, uint8 or uint16 with 8 bits of fraction.
-            hole: what is unknown.
-            changed: what is known but not as it was, because a veil was taken off.
-        """
-        self.pixels = pixels
-        self.luma: Plane = cv2.extractChannel(pixels, 0)
-        if pixels.dtype == np.uint16:
-            self.luma = np.minimum((self.luma.astype(np.uint32) + 128) >> 8, 255).astype(np.uint8)
-        self.changed = changed
+    def __init__(self, paint: Mask, spared: Mask | None = None) -> None:
+        self.paint = paint
+        self.spared = spared if spared is not None and spared.any() else None
+        hole = paint if self.spared is None else paint | self.spared
         self.hole = hole
         self.any = bool(hole.any())
         near = _grown(hole, tuning.RING_PX) if self.any else hole
@@ -59,14 +48,15 @@ class Patch:
         self.x = (self.at - self.y * width).astype(np.int16)
         self.inside: Mask = hole.reshape(-1).take(self.at)
         self.span = self._span()
-        self._guide: Plane | None = None
         self._trust: Floats | None = None
-        self.flows: dict[int, NDArray[np.float16]] = {}
 
-    @property
-    def scale(self) -> float:
-        """What to divide pixels by to get the 8-bit scale."""
-        return 256.0 if self.pixels.dtype == np.uint16 else 1.0
+    def matches(self, paint: Mask, spared: Mask | None) -> bool:
+        """Whether it is of such a hole."""
+        if spared is not None and not spared.any():
+            spared = None
+        if spared is None or self.spared is None:
+            return spared is self.spared and np.array_equal(paint, self.paint)
+        return np.array_equal(paint, self.paint) and np.array_equal(spared, self.spared)
 
     def _span(self) -> Box:
         if not self.any:
@@ -75,16 +65,105 @@ class Patch:
         box = int(self.x.min()), int(self.y[0]), int(self.x.max()) + 1, int(self.y[-1]) + 1
         return aligned(grow(box, tuning.RING_PX, tuning.RING_PX, width, height), SHRUNK, width, height)
 
+    def trust(self) -> Floats:
+        """How far the flow is believed at every pixel of half the size: 0 in the hole, little beside it."""
+        if self._trust is None:
+            height, width = self.hole.shape
+            # Outside the span everything is farther away than that; halves of odd sides would not meet its own.
+            x0, y0, x1, y1 = self.span if self.any and not (height | width) % 2 else (0, 0, width, height)
+            away = half(cv2.distanceTransform((~self.hole[y0:y1, x0:x1]).view(np.uint8), cv2.DIST_L2, 3))
+            near = np.clip(away * np.float32(1 / tuning.FLOW_CLEAR_PX), tuning.FLOW_NEAR, 1) ** 2
+            near[away <= 0] = 0
+            trust = np.ones((max(1, height // 2), max(1, width // 2)), np.float32)
+            trust[y0 // 2 : y0 // 2 + near.shape[0], x0 // 2 : x0 // 2 + near.shape[1]] = near
+            self._trust = trust
+        return self._trust
+
+
+_NOWHERE = Where(np.zeros((0, 0), bool))
+
+
+class Patch:
+    """One frame's crop, its hole, and the ring of known pixels around it.
+
+    Attributes:
+        pixels: H×W×3, as given.
+        luma: H×W, 8 bits.
+        changed: as given.
+        where: its hole; what that says is the patch's own too.
+        under: H×W, the hole, kept as long as the patch.
+        left, top: what has been cut off the crop since; pixels are still counted from its old corner.
+        trimmed: whether anything has.
+        flows: 2×N to the neighbour before (-1) and after (+1); half floats tell a hundredth of a pixel, and are many.
+    """
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        hole: Mask,
+        changed: Mask | None = None,
+        spared: Mask | None = None,
+        like: Patch | None = None,
+    ) -> None:
+        """One crop.
+
+        Args:
+            pixels: H×W×3 Y, U, V, uint8 or uint16 with 8 bits of fraction.
+            hole: what is unknown, and is to be filled.
+            changed: what is known but not as it was, because a veil was taken off.
+            spared: text that stays. Nobody knows what is behind it either, and it is no background for the rest.
+            like: another, whose hole may be the same.
+        """
+        same = like is not None and like.where.matches(hole, spared)
+        self._stand(like.where if like is not None and same else Where(hole, spared))
+        self.under = self.hole
+        self.pixels = pixels
+        self.luma: Plane = cv2.extractChannel(pixels, 0)
+        if pixels.dtype == np.uint16:
+            self.luma = np.minimum((self.luma.astype(np.uint32) + 128) >> 8, 255).astype(np.uint8)
+        self.changed = changed
+        self._guide: Plane | None = None
+        self.flows: dict[int, NDArray[np.float16]] = {}
+        self.left = self.top = 0
+        self.trimmed = False
+        self._width = pixels.shape[1]
+
+    def _stand(self, where: Where) -> None:
+        self.where = where
+        self.paint, self.hole, self.any, self.avoid = where.paint, where.hole, where.any, where.avoid
+        self.at, self.x, self.y, self.inside, self.span = where.at, where.x, where.y, where.inside, where.span
+
+    @property
+    def scale(self) -> float:
+        """What to divide pixels by to get the 8-bit scale."""
+        return 256.0 if self.pixels.dtype == np.uint16 else 1.0
+
     def guess(self, guide: Guide) -> Floats:
         """The span with its hole closed from its surroundings."""
         return guide(self.pixels, self.hole, self.span)
 
     def retire(self) -> None:
         """It has been filled, and so has the frame after it: keep what a source needs."""
-        self.hole = self.avoid = self.inside = np.zeros((0, 0), bool)
-        self.at, self.x, self.y = np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int16)
-        self.changed = self._guide = self._trust = None
+        self._stand(_NOWHERE)
+        if self.pixels.dtype == np.uint8:
+            self.luma = self.pixels[..., 0]  # no plane of its own: copied where it is wanted, which is seldom
+        self.changed = self._guide = None
         self.flows.clear()
+
+    def trim(self, box: Box) -> None:
+        """Keep of a retired patch what lies in a box: most of a crop around a text is no source for anything."""
+        x0, y0, x1, y1 = box
+        self.pixels, self.under = self.pixels[y0:y1, x0:x1].copy(), self.under[y0:y1, x0:x1].copy()
+        self.luma = self.pixels[..., 0] if self.pixels.dtype == np.uint8 else self.luma[y0:y1, x0:x1].copy()
+        self.left, self.top, self.trimmed = x0, y0, True
+
+    def places(self, at: Index) -> Index:
+        """Of places in the flattened crop, where they are in what is left of it; all must lie there."""
+        if not self.trimmed:
+            return at
+        y = at // np.int32(self._width)
+        x = at - y * np.int32(self._width)
+        return np.asarray((y - np.int32(self.top)) * np.int32(self.pixels.shape[1]) + x - np.int32(self.left), np.int32)
 
     def prepare(self) -> Plane:
         """Luma at half the size with the hole closed, for the flow; computed once."""
@@ -95,14 +174,11 @@ class Patch:
             self._guide = half(luma)
         return self._guide
 
-    def trust(self) -> Floats:
-        """How far the flow is believed at every pixel of half the size: 0 in the hole, little beside it."""
-        if self._trust is None:
-            away = half(cv2.distanceTransform((~self.hole).view(np.uint8), cv2.DIST_L2, 3))
-            trust = np.clip(away * np.float32(1 / tuning.FLOW_CLEAR_PX), tuning.FLOW_NEAR, 1) ** 2
-            trust[away <= 0] = 0
-            self._trust = trust
-        return self._trust
+
+def around(mask: Mask) -> Box | None:
+    """The box around what is true; None where nothing is."""
+    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
+    return (x, y, x + w, y + h) if w and h else None
 
 
 def half(plane: Plane) -> Plane:

@@ -16,7 +16,7 @@ from vtid.sdk import InvalidInput, Problem
 from . import bounds
 from .events import Event, Findings
 from .geometry import Turn, text_height
-from .step import Looking, Policy
+from .params import Looking, Policy
 from .zones import Zones
 
 

@@ -78,9 +78,11 @@ class Template:
         return float(((now - now.mean()) * (was - was.mean())).mean()) / norm if norm > 0 else 0.0
 
     def same(self, luma: Plane) -> float:
-        """The share of its strokes that still have their value."""
-        now = luma.ravel()[self._at].astype(np.int16)
-        return float((np.abs(now - self._was) < tuning.SAME_LEVELS).mean())
+        """The share of its strokes that still have their value; 0 where they have all moved away from it together."""
+        change = luma.ravel()[self._at].astype(np.int16) - self._was
+        if abs(float(np.median(change))) > tuning.SAME_SHIFT:
+            return 0.0
+        return float((np.abs(change) < tuning.SAME_LEVELS).mean())
 
     def mostly(self, luma: Plane) -> bool:
         """Whether most parts of the line look as they did, however the others have changed."""
@@ -99,9 +101,17 @@ class Template:
     def present(self, luma: Plane) -> tuple[bool, float]:
         """Whether it is there at (nearly) full strength, and its amplitude."""
         amplitude = self.amplitude(luma)
+        tells, least, most = tuning.PRESENT_CLEAR
+        if amplitude > tells and not least < amplitude < most and self.likeness(luma) < tuning.PRESENT_LIKE:
+            return False, 0.0
         if amplitude > tuning.PRESENT:
             return True, amplitude
         return amplitude > tuning.PRESENT_FLOOR and self.same(luma) > tuning.PRESENT_SAME, amplitude
+
+
+def gone(outside: Plane, inside: Plane) -> bool:
+    """Whether what stands in a crop inside a text's time is not there outside: half-faded letters only get paler."""
+    return Template(inside).amplitude(outside) < tuning.GONE
 
 
 class Follower:

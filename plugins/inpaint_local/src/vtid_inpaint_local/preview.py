@@ -20,12 +20,14 @@ from vtid.sdk import Context, File, Frame, Image, MediaInfo, StepError
 from . import bounds, policy, tuning
 from .asked import require_possible
 from .composite import Composite
+from .detect import Coming
 from .events import Event, Findings
 from .geometry import Turn
 from .masks import mask_of
+from .params import Inputs, PreviewParams, regions
 from .remove import FILM_RATE, detector_for
+from .report import Found, PreviewOutputs, PreviewReport
 from .scan import Scan
-from .step import Found, Inputs, PreviewOutputs, PreviewParams, PreviewReport, regions
 from .subtitles import captions
 from .track import Rate
 from .zones import Zones
@@ -51,7 +53,8 @@ class _Preview:
         self.mask = mask_of(ctx, inputs.mask, self.turn, self.info)
         require_possible(params, self.zones, self.mask, self.turn)
         cv2.setNumThreads(1)  # as for removal
-        self.detector = detector_for(ctx, params) if policy.looks(params, self.zones) else None
+        wanted = policy.looks(params, self.zones)
+        self.detector = Coming(lambda: detector_for(ctx, params)) if wanted else None
         self.seconds: dict[str, float] = {}
 
     def run(self) -> PreviewOutputs:
@@ -84,7 +87,7 @@ class _Preview:
     def _scan(self) -> Findings:
         rate = float(self.stream.rate or FILM_RATE)
         lengths = Rate.of(rate, self.frame_bytes, self.params.sample_s)
-        scan = Scan(self.detector, self.turn, self.zones, lengths, tuning.DETECT_WIDTH)
+        scan = Scan(self.detector, self.turn, self.zones, lengths)
         span = max(0.001, self.info.duration_s if self.params.at_s is None else 2 * bounds.PREVIEW_S)
         first: float | None = None
         for frame in self._frames():

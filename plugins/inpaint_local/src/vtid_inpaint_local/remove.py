@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,20 +24,22 @@ from vtid.sdk import (
     VideoStream,
 )
 
-from . import policy, spans, tuning
+from . import memory, policy, spans, tuning
 from .ahead import ahead
+from .arrays import widen
 from .asked import require_possible
-from .detect import Detector, choose
+from .detect import Coming, Detector
+from .detectors import choose
 from .events import Event, Findings
 from .geometry import Turn, text_height
 from .lasting import Lasting
-from .mask import widen
 from .masks import mask_of
 from .outside import Bystander
 from .painter import choose_guide
 from .papers import Facts, papers
+from .params import Inputs, Looking, Params, Settings, regions
+from .report import Outputs, Outside, Report, Spans
 from .scan import Scan
-from .step import Inputs, Looking, Outputs, Outside, Params, Report, Settings, Spans, regions
 from .track import Rate
 from .verify import glimpses, looks, neighbours, only_scenery, still_seen
 from .zones import Zones
@@ -51,6 +51,7 @@ FILM_RATE = 25.0
 
 def remove(ctx: Context, params: Params, inputs: Inputs) -> Outputs:
     """Run the step."""
+    memory.keep()
     return _Removal(ctx, params, inputs).run()
 
 
@@ -58,7 +59,9 @@ def detector_for(ctx: Context, params: Looking) -> Detector:
     """The detector that a job asked for, or the operator's."""
     settings = ctx.settings if isinstance(ctx.settings, Settings) else Settings()
     name = settings.default_detector if params.detector == "auto" else params.detector
-    return choose(name, threads=ctx.threads, model_dir=settings.model_dir, models=ctx.models)
+    # Decoding and following the texts that were found run beside it, and take about as long.
+    threads = max(1, ctx.threads // 2)
+    return choose(name, threads=threads, model_dir=settings.model_dir, models=ctx.models)
 
 
 class _Removal:
@@ -90,19 +93,15 @@ class _Removal:
 
     @property
     def detector(self) -> Detector | None:
-        """Loaded when it is asked for; None where no text is to be found."""
+        """Being loaded from when it is asked for; None where no text is to be found."""
         if self._loaded is None and policy.looks(self.params, self.zones):
-            self._loaded = detector_for(self.ctx, self.params)
-            self.detector_name = self._loaded.name
+            self._loaded = Coming(lambda: detector_for(self.ctx, self.params))
         return self._loaded
 
     def _unload(self) -> None:
         """Give back what the detector took, hundreds of megabytes, before the filling takes its own."""
         self._loaded = None
-        gc.collect()
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; it keeps what is freed otherwise
-        if trim is not None:
-            trim(0)
+        memory.give_back()
 
     def run(self) -> Outputs:
         """All stages."""
@@ -127,19 +126,24 @@ class _Removal:
     def _scan(self) -> Findings:
         rate = float(self.stream.rate or FILM_RATE)
         lengths = Rate.of(rate, self.frame_bytes, self.params.sample_s)
-        scan = Scan(self.detector, self.turn, self.zones, lengths, tuning.DETECT_WIDTH)
+        scan = Scan(self.detector, self.turn, self.zones, lengths)
+        room = max(tuning.AHEAD, min(2 * lengths.sample + 2, tuning.AHEAD_BYTES // self.frame_bytes))
+        frames = scan.ahead(self.ctx.media.frames(self.video.path))
         with self._stage("detect"):
-            for frame in self._source(0.0, 0.38, "Looking for text"):
+            for frame in self._watched(frames, 0.0, 0.38, "Looking for text", lambda frame: frame, room):
                 scan.feed(frame)
             found = scan.finish()
+            self.detector_name = self.detector.name if self.detector is not None else "none"
             self.stayed = policy.apply(found, self.params.policy, self.zones, self.turn)
             lasting = Lasting(found.events)
             if lasting.wanted:
-                for frame in self._source(0.38, 0.4, "Following marks"):
+                source = self.ctx.media.frames(self.video.path)
+                for frame in self._watched(source, 0.38, 0.4, "Following marks", lambda frame: frame):
                     lasting.feed(frame)
                 found.events = lasting.finish(found.events)
             if self.mask is not None:
                 found.events += self.mask.events(found.times)
+            found.events = [e for e in found.events if spans.painted(e, found.times, self.zones)]
             return found
 
     def _rewrite(self, found: Findings, target: Path) -> RenderPlan:
@@ -151,16 +155,17 @@ class _Removal:
             return self._divided(found, target, copy=False)
 
     def _divided(self, found: Findings, target: Path, *, copy: bool) -> RenderPlan:
+        params = self.params
         with self._stage("fill"):
             plan = self.ctx.media.plan(
                 self.video.path,
                 target,
-                spans.touched(found.events),
-                splits=spans.splits(found),
+                spans.touched(found, self.zones),
+                splits=spans.splits(found, self.zones),
                 least_frames=spans.least_frames(len(found.times)),
                 counted=len(found.times),
                 copy=copy,
-                options=EncodeOptions(self.params.codec, self.params.crf, self.params.preset, tuning.CODER_THREADS),
+                options=EncodeOptions(params.codec, params.crf, params.preset, tuning.CODER_THREADS, quick=True),
             )
             self.done = self._filled(found, plan, plan.rendered, 0.4, 0.85)
             self.written = self._joined(plan, target)
@@ -198,9 +203,9 @@ class _Removal:
             return {}
         with self._stage("verify"):
             bystander = Bystander(len(found.times), ChainMap(*(one.seen for one in self.done.values())))
-            some = glimpses(self.ctx.media, target, found.times, {*looks(found.events), *bystander.seen})
+            some = glimpses(self.ctx.media, target, found.times, {*looks(found, self.zones), *bystander.seen})
             frames = self._watched(some, begin, min(1.0, begin + 0.1), "Checking the result", lambda one: one[1])
-            left = still_seen(bystander.watch(frames), found.events, self.detector, self.turn)
+            left = still_seen(bystander.watch(frames), found, self.zones, self.detector, self.turn)
             self.outside = bystander.found
             return {i: n for i, n in left.items() if not self._is_scenery(found, i)}
 
@@ -249,17 +254,20 @@ class _Removal:
         return first, left
 
     def _watched(
-        self, items: Iterable[T], begin: float, end: float, message: str, frame_of: Callable[[T], Frame]
+        self,
+        items: Iterable[T],
+        begin: float,
+        end: float,
+        message: str,
+        frame_of: Callable[[T], Frame],
+        room: int = tuning.AHEAD,
     ) -> Iterator[T]:
         """Frames, decoded by a thread of their own, with a word to the engine at each; a cancelled job stops there."""
         duration = max(self.info.duration_s, 0.001)
-        for item in ahead(items, tuning.AHEAD):
+        for item in ahead(items, room):
             share = min(1.0, frame_of(item).time_s / duration)
             self.ctx.progress(begin + (end - begin) * share, message)
             yield item
-
-    def _source(self, begin: float, end: float, message: str) -> Iterator[Frame]:
-        return self._watched(self.ctx.media.frames(self.video.path), begin, end, message, lambda frame: frame)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -283,8 +291,9 @@ class _Removal:
             spans=self._spans(),
             seconds=self.seconds,
             encoder=self.written.encoder if self.written else "",
+            dropped=list(self.written.dropped) if self.written else [],
         )
-        facts = Facts(found, self.stayed, left, self.turn, self.info.duration_s)
+        facts = Facts(found, self.stayed, left, self.turn, self.info.duration_s, self.zones)
         return papers(self.ctx, self.params, self.video, video, report, facts)
 
     def _spans(self) -> Spans | None:

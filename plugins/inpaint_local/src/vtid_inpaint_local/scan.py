@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,16 +12,19 @@ from vtid.sdk import Box, Frame
 from . import layers, tuning
 from .arrays import Mask, Pixels, median
 from .caption import Panel, panel, settle, shade
-from .detect import Detector, Found, boxes_of, look_closely, plausible
+from .change import Pair, stirred
+from .detect import Detector, Found, look_closely, plausible
 from .events import Event, Findings, Veil, erasure
-from .geometry import Turn, area, cover, grow, meet, shift, text_height, union
+from .geometry import Turn, area, cover, grow, meet, shift, text_height, union, within
 from .linger import Linger, raised
+from .looker import Looker
 from .mark import settle as settle_marks
 from .mark import veil_of
-from .mask import Pair, averaged, still, strokes_in, strokes_of, sung_mask, whole
+from .mask import averaged, bare, still, strokes_in, strokes_of, sung_mask, whole
 from .merging import merge, together
 from .motion import course_of
 from .overlay import evidence
+from .presence import gone
 from .roll import Roll
 from .shots import Cuts
 from .style import Styles
@@ -32,7 +35,7 @@ from .zones import Zones
 class Scan:
     """Feed it every frame, then ask what it found."""
 
-    def __init__(self, detector: Detector | None, turn: Turn, zones: Zones, rate: Rate, width: int) -> None:
+    def __init__(self, detector: Detector | None, turn: Turn, zones: Zones, rate: Rate) -> None:
         """Ready for the first frame.
 
         Args:
@@ -40,21 +43,26 @@ class Scan:
             turn: how the picture is shown.
             zones: where text is to go.
             rate: lengths in frames.
-            width: of the picture that the detector is shown, pixels.
         """
-        self._detector, self._turn, self._zones, self._rate, self._width = detector, turn, zones, rate, width
+        self._looker = None if detector is None else Looker(detector, turn, rate.sample, sparing=rate.sparing)
+        self._turn, self._zones, self._rate = turn, zones, rate
         self._ring = Ring(rate.ring)
         self._cuts = Cuts()
         self._tracks: list[Track] = []
         self._rolls: list[Roll] = []
         self._lingering = Linger()
         self._styles = Styles()
-        self._next_look = rate.sample // 4
-        self._last_look = -1
         self._marks: list[tuple[Event, Veil]] = []
         self._panels: list[tuple[Event, Panel]] = []
         self._shades: list[tuple[Event, bytes]] = []
         self.found = Findings([], set(), [])
+
+    def ahead(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames that are to be fed; drawn by another thread, which is ahead, the detector is ahead too."""
+        for number, frame in enumerate(frames):
+            if self._looker is not None:
+                self._looker.expect(number, frame)
+            yield frame
 
     def feed(self, frame: Frame) -> None:
         """The next frame."""
@@ -65,12 +73,11 @@ class Scan:
         for track in self._tracks:
             was = track.there
             track.feed(number, frame, self._ring)
-            if was and not track.there:  # texts follow each other: look soon
-                self._next_look = min(self._next_look, number + 2)
+            if was and not track.there and self._looker is not None:  # texts follow each other: look soon
+                self._looker.hurry(number + 2)
         self._roll(number, frame)
-        if self._detector is not None and number >= self._next_look:
-            self._look(number, frame)
-            self._next_look = number + self._rate.sample
+        if self._looker is not None and self._looker.due(number):
+            self._look(self._looker, number, frame)
         for track in [t for t in self._tracks if t.ended]:
             self._close(track)
 
@@ -78,14 +85,17 @@ class Scan:
         """After the last frame."""
         last = len(self.found.times) - 1
         frame = self._ring.get(last)
-        if self._detector is not None and frame is not None and self._last_look < last:
-            self._look(last, frame, last=True)
+        if self._looker is not None and frame is not None and self._looker.last < last:
+            self._look(self._looker, last, frame, last=True)
         for track in list(self._tracks):
             self._close(track)
         for roll in list(self._rolls):
             self._unroll(roll, last)
         self._styles.settle()
         self.found.cuts = self._cuts.found()
+        if self._looker is not None:
+            self.found.looks = self._looker.looks
+            self._looker.close()
         self.found.events = together(merge(self.found.events))
         kept = {id(e) for e in self.found.events}
         settle([(e, p) for e, p in self._panels if id(e) in kept], self._shades)
@@ -96,18 +106,14 @@ class Scan:
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
-    def _look(self, number: int, frame: Frame, *, last: bool = False) -> None:
+    def _look(self, looker: Looker, number: int, frame: Frame, *, last: bool = False) -> None:
         """Detector on this frame; what is new is looked at again at full size and followed."""
-        self.found.looks += 1
-        self._last_look = number
         shown_w, shown_h = self._turn.shown
-        picture = self._picture(frame)
-        whole = (self.found.looks - 1) % tuning.DETECT_EVERY == 0
-        rough = self._find(picture if whole else _smaller(picture, tuning.DETECT_SMALL))
+        picture, rough = looker.look(number, frame)
         fresh: list[Found] = []
         for track in self._tracks:
-            track.looks += track.there
-        for found in rough:
+            track.looks += track.there and rough is not None
+        for found in rough or ():
             box = _clip(found.box, shown_w, shown_h)
             if not plausible(box, shown_w, shown_h):
                 continue
@@ -119,23 +125,23 @@ class Scan:
         if fresh:
             full = self._turn.upright(frame.bgr())
             for found in fresh:
-                for close in self._refine(full, found):
+                for close in self._refine(looker, full, found):
                     self._follow(close, number, frame)
-        self._linger(number, frame, picture, last=last)
+        self._linger(looker, number, frame, picture, last=last)
 
-    def _linger(self, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
+    def _linger(self, looker: Looker, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
         """Look for faint text in the mean of the last looks."""
         self._lingering.add(number, picture)
         if (mean := self._lingering.mean(last=last)) is None:
             return
         since = 0 if mean[0] <= self._rate.sample else mean[0]
-        for found in self._find(mean[1]):
+        for found in looker.find(mean[1]):
             box = _clip(found.box, *self._turn.shown)
             coded = self._turn.coded_box(box, *self._turn.shown)
             if not plausible(box, *self._turn.shown) or self._met(coded, since):
                 continue
             if self._zones.wants(coded, frame.time_s):
-                for close in self._refine(self._blurred(), found, rough_too=False):
+                for close in self._refine(looker, self._blurred(), found, rough_too=False):
                     self._follow(close, number, frame, since)
 
     def _blurred(self) -> Pixels:
@@ -157,19 +163,6 @@ class Scan:
         boxes += [roll.window for roll in self._rolls]
         return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in boxes)
 
-    def _picture(self, frame: Frame) -> Pixels:
-        """The frame as the detector is shown it: upright and small."""
-        # `width` is meant for the picture as shown; a turned one is scaled by its other side.
-        return self._turn.upright(frame.bgr(max(64, round(self._width * frame.width / max(self._turn.shown)))))
-
-    def _find(self, small: Pixels) -> list[Found]:
-        """Boxes in pixels of the upright picture."""
-        assert self._detector is not None
-        shown_w = self._turn.shown[0]
-        scale = shown_w / small.shape[1]
-        found = boxes_of(self._detector.boxes(small))
-        return [Found((x0 * scale, y0 * scale, x1 * scale, y1 * scale), s) for (x0, y0, x1, y1), s in found]
-
     def _known(self, box: Box, score: float) -> bool:
         """Whether a text that is being followed is what was found here."""
         known = False
@@ -180,15 +173,14 @@ class Scan:
                 track.scores.append(score)
         return known
 
-    def _refine(self, full: Pixels, found: Found, *, rough_too: bool = True) -> list[Found]:
+    def _refine(self, looker: Looker, full: Pixels, found: Found, *, rough_too: bool = True) -> list[Found]:
         """The same text in a crop at full size: boxes from a small picture cut letters off."""
-        assert self._detector is not None
         h, w = full.shape[:2]
         rough = _clip(found.box, w, h)
         margin = tuning.CROP_MARGIN * text_height(rough)
         crop = grow(rough, margin, margin, w, h)
         out = []
-        for close in look_closely(self._detector, full[crop[1] : crop[3], crop[0] : crop[2]]):
+        for close in look_closely(looker, full[crop[1] : crop[3], crop[0] : crop[2]]):
             box = shift(_clip(close.box, crop[2] - crop[0], crop[3] - crop[1]), crop[0], crop[1])
             if cover(box, rough) > 0.3 and plausible(box, w, h):
                 out.append(Found(box, max(close.score, found.score)))
@@ -219,7 +211,9 @@ class Scan:
         self._tracks.remove(track)
         begin = list(track.edges)
         event = track.event(self._ring)
-        if not track.static:
+        film = len(self.found.times)
+        throughout = film < self._rate.static and track.start == 0 and track.end >= film
+        if not (track.static or throughout):  # so short a film gives it no time to hold still for long
             self._consider(track)
             return
         strong = track.strong
@@ -230,28 +224,48 @@ class Scan:
             self.found.doubtful += 1
             return
         inner = shift(event.box, -event.mask_box[0], -event.mask_box[1])
-        edges = [track.over(track.wide, e) for e in track.edges]
-        pairs = [(outside, within) for outside, within in edges]
+        line = np.s_[inner[1] : inner[3], inner[0] : inner[2], 0]
+        pairs: dict[int, Pair] = {}
+        for edge in track.edges:
+            outside, just_inside = track.over(track.wide, (edge.outside, edge.inside))
+            if gone(outside[line], just_inside[line]):
+                pairs[edge.number] = outside, just_inside
         event.mask = self._mask(track, event, samples, inner, pairs)
         there = shift(event.box, -track.view[0], -track.view[1])
         event.evidence = evidence(samples, inner, begin, track.edges[len(begin) :], there)
         self.found.events.append(event)
         self._look_behind(track, event, samples)
 
-    def _mask(self, track: Track, event: Event, samples: list[Pixels], inner: Box, pairs: list[Pair]) -> Mask:
-        """Which pixels are its strokes."""
-        seen, height = still(samples), text_height(inner)
+    def _mask(self, track: Track, event: Event, samples: list[Pixels], inner: Box, edges: dict[int, Pair]) -> Mask:
+        """Which pixels are its strokes; `edges` by the number of the frame outside."""
+        pairs, height = list(edges.values()), text_height(inner)
+        seen = still(samples)._replace(stirred=self._stirred(track, edges, height))
         strokes = strokes_of(seen, inner, pairs, height)
         mask = whole(seen, inner) if strokes is None else strokes.mask
         x0, y0, x1, y1 = inner
         if track.faint or (mask[y0:y1, x0:x1].all() and len(track.samples) >= layers.MARK_SAMPLES):
             # Over what shines through, no single picture is sure of a stroke.
             return strokes_in(averaged(track.over(track.wide, track.samples)), inner, pairs, height)
-        sung = sung_mask(samples, inner, pairs, certain=track.recoloured)
+        sung = sung_mask(samples, inner, pairs, certain=track.recoloured or bare(mask, inner))
         if sung is not None:
             return mask | sung
         self._styles.add(event, seen, inner, strokes)
         return mask
+
+    def _stirred(self, track: Track, edges: dict[int, Pair], height: int) -> Mask | None:
+        """Pixels that may be its text by what changed, or because a text that follows or is followed shares them."""
+        own: list[Pair] = []
+        shared = np.zeros((track.wide[3] - track.wide[1], track.wide[2] - track.wide[0]), bool)
+        for number, pair in edges.items():
+            if any(t.start <= number < t.end and area(meet(t.wide, track.box)) for t in self._tracks):
+                continue  # what that one's letters are is not known yet
+            own.append(pair)
+            for event in self.found.events:
+                both = meet(event.mask_box, track.wide)
+                if event.start <= number < event.end and event.motion is None and area(both):
+                    shared[within(both, track.wide)] |= event.mask[within(both, event.mask_box)]
+        moved = stirred(own, height)
+        return None if moved is None else moved | shared
 
     # --- text that moves --------------------------------------------------------------------------------------------
 
@@ -292,7 +306,7 @@ class Scan:
         """Whether there is a caption box around it, or it is half-transparent itself."""
         self._shades.append((event, shade(samples)))
         corner = track.view[:2]
-        found = panel(track.samples, shift(self._lines(track), -corner[0], -corner[1]), track.edges)
+        found = panel(track.samples, shift(self._lines(track), -corner[0], -corner[1]), [e[:2] for e in track.edges])
         if found is not None:
             self._panels.append((event, found._replace(box=shift(found.box, *corner))))
         elif len(track.samples) >= layers.MARK_SAMPLES:
@@ -315,10 +329,10 @@ class Scan:
 
     def _is_text(self, track: Track, event: Event, middle: Pixels) -> bool:
         """Read it; in scripts that the reader does not know, go by how steadily it was seen."""
-        assert self._detector is not None
+        assert self._looker is not None
         x0, y0, x1, y1 = grow(shift(event.box, -track.wide[0], -track.wide[1]), 4, 2, middle.shape[1], middle.shape[0])
         bgr = cv2.cvtColor(np.ascontiguousarray(middle[y0:y1, x0:x1]), cv2.COLOR_YUV2BGR)
-        read = self._detector.read(self._turn.upright(bgr))
+        read = self._looker.read(self._turn.upright(bgr))
         if read is not None:
             event.text, event.sure = read
             if len(read[0]) >= tuning.READ_CHARS and read[1] >= tuning.READ_SCORE:
@@ -335,15 +349,6 @@ class Scan:
             box = zone.box
             if inside.size and box[2] > box[0] and box[3] > box[1]:
                 self.found.events.append(erasure(box, int(inside[0]), int(inside[-1]) + 1))
-
-
-def _smaller(picture: Pixels, longer: int) -> Pixels:
-    """A picture whose longer side is at most so many pixels."""
-    h, w = picture.shape[:2]
-    scale = longer / max(h, w)
-    if scale >= 1:
-        return picture
-    return np.asarray(cv2.resize(picture, (round(w * scale), round(h * scale)), interpolation=cv2.INTER_AREA))
 
 
 def _clip(box: Iterable[float], width: int, height: int) -> Box:

@@ -106,6 +106,43 @@ def held(sway: Floats, around: Around, height: int) -> float:
     return float((ring >= own + tuning.SWAY_FREE * (far - own)).argmax())
 
 
+def freed(sway: Floats, around: Around, height: int, free: Mask) -> Floats | None:
+    """How far outline and shadow reach in each direction, where the scene moves: to where it does so unhindered.
+
+    A shadow of three quarters leaves a quarter of what the scene's levels do in time, whatever they are. What they do
+    differs from place to place, so each pixel is compared with the open scene around it.
+
+    Args:
+        sway: how much each pixel changed while the text stood, levels.
+        around: of the letters.
+        height: of the text, pixels.
+        free: pixels that no other text covers.
+
+    Returns:
+        Pixels from the letters, one value per direction; None where the scene does not tell.
+    """
+    reach = max(6, int(tuning.SHADOW_MAX * height))
+    open_ = ((around.distance > reach) & free).astype(np.float32)
+    letters = around.distance == 0
+    blur = np.stack([cv2.GaussianBlur(v, (0, 0), tuning.SWAY_NEAR * height) for v in (sway * open_, open_)])
+    own = float(sway[letters].mean())
+    lively = blur[0] / np.maximum(blur[1], 1e-6) - own
+    known = free & (blur[1] > tuning.SWAY_KNOWN) & (lively > tuning.SWAY_SHOWS)
+    # Where the scene does more, it tells more: the slope of a line through all pixels at one distance.
+    weight = np.where(known, lively, 0).astype(np.float32)
+    one, count = profile(weight * (sway - own), around, reach, known)
+    two, _ = profile(weight * weight, around, reach, known)
+    if (count[:, : reach // 2].sum(1) < tuning.SWAY_PIXELS).any():
+        return None
+    share = one / np.maximum(two, 1e-6)
+    plain = np.clip(np.median(share[:, reach // 2 :], axis=1), *tuning.SWAY_PLAIN)
+    open_again = (share >= tuning.SWAY_OPEN * plain[:, None]) | (count < 6)
+    if not open_again.any(1).all():
+        return None
+    out: Floats = open_again.argmax(1).astype(np.float32)
+    return np.maximum(out, 1)
+
+
 def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, sign: int) -> Floats:
     """How far a shadow reaches beyond the outline in each direction; 0 where there is none.
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import pairwise
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from msgspec import Struct
 
 from vtid.sdk import Frame, Media, Part, RenderPlan, StepError
 
-from . import tuning
+from . import memory, tuning
 from .ahead import ahead
 from .composite import Composite
 from .events import Event, Findings
@@ -63,10 +65,10 @@ class Done(NamedTuple):
     """Samples of the source, to compare the result with."""
 
 
-def touched(events: Sequence[Event]) -> list[tuple[int, int]]:
+def touched(found: Findings, zones: Zones) -> list[tuple[int, int]]:
     """The frame ranges in which anything is painted, in order and apart."""
     out: list[tuple[int, int]] = []
-    for start, end in sorted((e.start, e.end) for e in events):
+    for start, end in sorted(part for event in found.events for part in painted(event, found.times, zones)):
         if out and start <= out[-1][1]:
             out[-1] = out[-1][0], max(out[-1][1], end)
         else:
@@ -74,9 +76,22 @@ def touched(events: Sequence[Event]) -> list[tuple[int, int]]:
     return out
 
 
-def splits(found: Findings) -> list[int]:
+def painted(event: Event, times: Sequence[float], zones: Zones) -> list[tuple[int, int]]:
+    """Of an event's frames those in which regions have any of it go: they may hold for a part of its time."""
+    if not zones.spare:
+        return [(event.start, event.end)]
+    ends = {bisect_left(times, time) for zone in zones.all for time in zone.times}
+    marks = [event.start, *sorted(n for n in ends if event.start < n < event.end), event.end]
+    return [
+        (first, last)
+        for first, last in pairwise(marks)
+        if zones.gone(event.reach, times[first], text=not event.erasure).any()
+    ]
+
+
+def splits(found: Findings, zones: Zones) -> list[int]:
     """Frames before which a span may end: nothing on the other side is a source for what is filled on this."""
-    return sorted(found.cuts | {edge for part in touched(found.events) for edge in part})
+    return sorted(found.cuts | {edge for part in touched(found, zones) for edge in part})
 
 
 def least_frames(frames: int) -> int:
@@ -199,6 +214,7 @@ _here: tuple[Job, int, Synchronized[int], int] | None = None
 def _begin(job: Job, threads: int, count: Synchronized[int]) -> None:
     global _here  # noqa: PLW0603 - the way to give a pool's processes something once
     cv2.setNumThreads(1)
+    memory.keep()
     _here = job, threads, count, os.getppid()
 
 

@@ -64,7 +64,7 @@ class Styles:
         if strokes is not None and strokes.sure:
             self._shown.append(_Shown(text_height(inner), strokes.colour, strokes.reach))
             return
-        plain = Still(seen.middle, seen.wander.astype(np.uint8))
+        plain = Still(seen.middle, seen.wander.astype(np.uint8), stirred=seen.stirred)
         self._guesses.append(_Guess(event, plain, inner, strokes))
         self._bytes += self._guesses[-1].size
         while self._bytes > tuning.STYLE_BYTES:

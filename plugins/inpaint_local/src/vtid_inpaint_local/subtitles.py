@@ -17,7 +17,7 @@ from vtid.sdk import Box, Coordinates
 from . import bounds
 from .events import Event
 from .geometry import Turn, area, cover, meet, text_height, union
-from .step import Kind
+from .report import Kind
 
 UNREAD = "Not read: in a script that the reader does not know, or unclear."
 

@@ -31,6 +31,8 @@ class Rate(NamedTuple):
     """Without it for longer, moving text has gone."""
     refresh: int = 5
     """From one look at how a text changed to the next."""
+    sparing: bool = False
+    """Whether the ring goes back far enough to leave out looks between."""
 
     @classmethod
     def of(cls, per_second: float, frame_bytes: int, sample_s: float) -> Rate:
@@ -43,7 +45,8 @@ class Rate(NamedTuple):
         static = max(3, round(tuning.MIN_STATIC_S * per_second))
         mark, lost = (round(s * per_second) for s in (layers.MARK_BRIDGE_S, tuning.ROLL_LOST_S))
         refresh = max(2, round(tuning.REFRESH_S * per_second))
-        return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, mark, lost, refresh)
+        sparing = ring > tuning.DETECT_EVERY * sample
+        return cls(sample, min(bridge, ring // 2), min(fade, ring // 2), static, ring, mark, lost, refresh, sparing)
 
 
 class Ring:
@@ -77,6 +80,8 @@ class Edge(NamedTuple):
 
     outside: Pixels
     inside: Pixels
+    number: int
+    """Of the frame outside."""
 
 
 class Track:
@@ -154,7 +159,7 @@ class Track:
         core = walk([there for there, _ in states], self._rate.bridge)
         faint = [a for _, a in states[core : core + self._rate.fade]]
         start = self.seen - core - fade_length(faint, states[core - 1][1] if core else 1.0)
-        self._edge(ring, start - 1, self.seen - core)
+        self._edge(ring, start - 1, self.seen - core, back.template)
         self._sample_back(ring, [amplitude for _, amplitude in states[:core]])
         return self.seen - core, start
 
@@ -179,10 +184,20 @@ class Track:
             return frame.luma(self.box)
         return np.rint(self._mean).astype(np.uint8)
 
-    def _edge(self, ring: Ring, outside: int, inside: int) -> None:
-        out, in_ = ring.get(outside), ring.get(inside)
-        if out is not None and in_ is not None:
-            self.edges.append(Edge(crop8(out, self.view), crop8(in_, self.view)))
+    def _edge(self, ring: Ring, outside: int, inside: int, template: Template) -> None:
+        """Keep a frame just outside its time, and the nearest one inside in which it stands at full strength."""
+        inward = 1 if inside > outside else -1
+        out, within = ring.get(outside), ring.get(inside)
+        if out is None or within is None:
+            return
+        for number in range(inside, inside + inward * self._rate.fade, inward):
+            frame = ring.get(number)
+            if frame is None or self.faint:
+                break
+            if template.amplitude(frame.luma(self.box)) > tuning.STRONG:
+                within = frame
+                break
+        self.edges.append(Edge(crop8(out, self.view), crop8(within, self.view), outside))
 
     def _sample(self, frame: Frame, number: int, strength: float, *, spaced: bool = True) -> None:
         """Keep a crop for the mask; when there are too many, every other goes and the next come half as often."""
@@ -264,10 +279,10 @@ class Track:
     def event(self, ring: Ring) -> Event:
         """What is remembered; the mask is yet to be made."""
         end = self.end
-        self._edge(ring, end, self.core_end - 1)
+        self._edge(ring, end, self.core_end - 1, self._follower.template)
         return Event(self.box, self.start, end, self.core_start, self.core_end, self.wide, b"", score=max(self.scores))
 
 
 def crop8(frame: Frame, box: Box) -> Pixels:
     """A crop in 8 bits: enough to find strokes."""
-    return np.clip(np.rint(frame.yuv(box)), 0, 255).astype(np.uint8)
+    return frame.yuv8(box)

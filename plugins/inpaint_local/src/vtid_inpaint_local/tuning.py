@@ -16,6 +16,12 @@ DETECT_WIDTH = 736
 DETECT_SMALL, DETECT_EVERY = 512, 3
 """Pixels of the looks between, which cost half, and how many looks it is from one at the full width, for small text, to
 the next. On the tuning clips the same texts are found in the same frames as with every look at the full width."""
+NEW_STROKE_PX, NEW_LEVELS = 7, 24
+"""Of pictures of that smaller width: pixels that strokes are narrower than, and levels by which they stand out, …"""
+NEW_BLOCK = (16, 8)
+"""… and pixels across and down of the blocks in which they are counted, …"""
+NEW_SHARE, NEW_BLOCKS = 0.1, 2
+"""… of which so many must have such a share more of strokes than before: else the look between is left out."""
 MIN_SCORE = 0.5
 """Detector's own confidence below which a box is not even followed."""
 MIN_TEXT_PX = 7
@@ -65,12 +71,18 @@ RING_BYTES = 192 << 20
 """What the frames that are kept for looking back may take."""
 PRESENT = 0.62
 """Amplitude of the text's high frequencies, against the moment it was found, from which it counts as there."""
+PRESENT_CLEAR, PRESENT_LIKE = (0.5, 0.85, 1.2), 0.45
+"""Amplitude from which its strokes tell how like the text's they are, and those between which they need not. A darker
+scene gives any amplitude to another text. In 500 such frames of 20 clips the text itself had a likeness of 0.57 and
+more; another text has 0.1 to 0.4."""
 PRESENT_SAME = 0.72
 """Share of stroke pixels that still have their value, which also counts as there, …"""
 PRESENT_FLOOR = 0.3
 """… given this amplitude: a white wall has the value of white letters too."""
 SAME_LEVELS = 28
-"""Luma levels within which a stroke pixel counts as unchanged under compression."""
+"""Luma levels within which a stroke pixel counts as unchanged under compression, …"""
+SAME_SHIFT = 10
+"""… and within which their median stays: letters that fade over a bright scene change little, but all alike."""
 FADE_FLOOR = 0.06
 """Amplitude at which a fading text has gone: below it the background's own texture decides."""
 FADE_SCENE = 0.15
@@ -83,6 +95,9 @@ SAME_TEXT = 0.6
 """Share of characters that two readings of one text have in common."""
 OTHER_SURE, OTHER_CHARS = 0.9, 4
 """Confidence and letters of two readings from which less than that tells two texts apart."""
+GOES_ON_TEXT, GOES_ON_COVER, GOES_ON_FRAMES = 0.9, 0.8, 2
+"""The same for two readings of one text that was lost for a moment, the share of each one's box in the other's, and the
+frames between them at most."""
 PARTS = 12
 """Parts of a line that are compared one by one: as it is sung, a karaoke line changes its colour part by part, …"""
 PART_SAME = (0.75, 1.33)
@@ -107,6 +122,8 @@ RECOLOURED_STROKES = 0.1
 """Of all the strokes at least such a share."""
 RECOLOURED = 3
 """Crops of one stretch of a text that changes its colour, masked by itself."""
+BARE = 1.8
+"""Text heights without a stroke in a line, which no gap between words has."""
 STRONG = 0.75
 """Amplitude, against the strongest, from which a crop is taken for the mask."""
 VIEW_PAD = (1.8, 2.2)
@@ -176,12 +193,14 @@ STOP = 0.08
 STROKE = 0.12
 """Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
 farther off within the box is scenery of that colour."""
-FILLS_CONTRAST = 0.35
-"""Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box."""
+FILLS_CONTRAST = (0.35, 0.15)
+"""Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box.
+Before a bright scene white letters do so too, and then they must lie as deep as the second of the following. Before a
+dark scene only gaps do: those in light Chinese letters lie as deep as letters, and a stroke would stay."""
 FILLS = 0.8
 """Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
-FILLS_DEPTH = 1.15
-"""… how much deeper than those they lie in the shape of both, …"""
+FILLS_DEPTH = (1.15, 1.4)
+"""… how much deeper than those they lie in the shape of both: letters 1.5 to 1.8, gaps up to 1.3, …"""
 FILLS_SHARE = 0.3
 """… and how many pixels they have, against it."""
 SEEDED = 0.2
@@ -196,6 +215,16 @@ SWAY_FREE = 0.85
 """Share of that difference from which on nothing lies over the picture any more."""
 SWAY_CLEAR = 10.0
 """Levels by which it changes for that to tell of a shadow too: twice what a shadow must show."""
+SWAY_NEAR = 0.33
+"""Text heights (sigma) around a pixel from which it is taken how much the open scene changes there, …"""
+SWAY_KNOWN = 1e-3
+"""… and the share of open scene that there must be in them."""
+SWAY_PIXELS = 60
+"""Pixels that must tell in every direction."""
+SWAY_PLAIN = (0.8, 1.2)
+"""Between these the scene's change beside a text lies, as a share of what is expected there."""
+SWAY_OPEN = 0.9
+"""Share of that from which on nothing lies over the picture: through a shadow's last tenth all is seen."""
 SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
 SHADOW_SHOWS = 5.0
@@ -212,10 +241,16 @@ STYLE_SHOWN = 40
 """Texts whose style is remembered."""
 STYLE_BYTES = 32 << 20
 """What pictures of guessed texts may take, until a text that shows more comes along."""
+STIRRED = 8.0
+"""Levels (mean of 3×3) by which a text changes a pixel at least as it comes or goes: coding alone does less."""
 QUIET = 6.0
 """Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
 CHANGED = 5.0
 """Levels beyond that by which a pixel of the text changes at least: coding leaves rings of so many around letters."""
+CERTAIN = 15.0
+"""Levels beyond that by which single pixels of letters change: a gap between them, smeared by coding, does less."""
+GONE = 0.5
+"""Amplitude just outside a text's time, against just inside, below which the change tells where its strokes are."""
 TAKEN = 0.3
 """Share of a text's strokes in whose colour as many pixels stood in its place before or after it, for another text."""
 MARGIN_TEXT_PX = 18.0
@@ -223,13 +258,17 @@ MARGIN_TEXT_PX = 18.0
 
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 
-CHUNK = 6
-"""Frames filled at once. More would follow fewer pointers twice, and keep more frames waiting."""
+CHUNK = 12
+"""Frames filled at once; the result does not depend on it. Each follows pointers through `LOOK` frames more: 6 would do
+so a third more often, more keep more frames waiting."""
 LOOK = 12
 """Frames looked ahead and back for a source; 12 is 0.1 dB behind 90 where anything moves, 8 is 0.5."""
 AGE = 125
 """Frames for which a source behind is remembered once it was found: on a still background the only one there is lies
 before the text came. Of so old frames only those that something points to are kept."""
+SOURCE_PX = 16
+"""Pixels kept around what pointers point to in a frame that is kept for them alone: they move by fractions of a pixel
+from frame to frame, by `ALIGN_MOST`, and are sampled with their neighbours."""
 WINDOW_BYTES = 320 << 20
 """What the decoded frames waiting in the window may take; large pictures look less far."""
 RING_PX = 5
@@ -244,7 +283,9 @@ SMOOTH = (10.0, 40.0)
 (4 dB on a static scene) came from raising this from 5."""
 FLOW_STRIDE, FLOW_STEPS = 6, 12
 """Of DIS, on pictures at half the size: pixels between patches of 8, and steps of descent. Patches nearer than 6 cost
-up to twice the time and gain nothing under the smoothing that follows; a quarter of the size loses 1.2 dB."""
+up to twice the time and gain nothing under the smoothing that follows, farther ones lose 0.1 dB each; a quarter of the
+size loses 1.2 dB. 4 steps take a sixth less time, and single films lose by them: a car that drives past, 1.5 dB.
+Measuring each pair one way only, and turning the motion round for the other, takes half the time and loses 0.1 dB."""
 FLOW_CLEAR_PX, FLOW_NEAR = 5.0, 0.05
 """Pixels from the hole at which the flow is believed in full, and the share (squared) to which it is beside it, where
 its patches saw the closed hole, which moves as the text does. Gains 0.8 dB under fast pans, costs 0.5 where nothing
@@ -271,6 +312,21 @@ RING_SEEN = 0.003
 """Share of ring in the surroundings below which a guess has not been checked; its weight is nothing."""
 UNCHECKED = 1e6
 """Squared error that stands for that."""
+ALONE, ALONE_SHARE = 0.5, 0.05
+"""Weight of the spatial guess from which a pixel is little more than that, and the share of such pixels in a hole from
+which on edges are carried on through them."""
+DIFFUSE_LUMA, DIFFUSE_CHROMA = ((2, 3, 7, 1.0, 0.7), (1, 1, 5, 1.5, 1.0)), ((4, 3, 7, 1.0, 0.7),)
+"""Stages: how many times smaller, cycles, steps in each, pixels (sigma) over which edges are looked for, and levels per
+pixel from which a slope is one. Against the smooth guess alone 0.4 to 1.2 dB on three clips that hold still; ten times
+as much at full size would gain 0.3 more. With all steps alike, 8 and 2 times 6 and 5 give the same to 0.01 dB, and take
+more than twice as long."""
+DIFFUSE_PACE = 0.24
+"""Of one step, if all were alike; from 0.25 on the equation is not stable."""
+DIFFUSE_LEAST, DIFFUSE_AROUND_PX = 0.05, 8
+"""Weight below which a pixel needs no more, and pixels around the others that say where edges lie."""
+REST_BETTER, REST_SHARE = 2.0, 0.05
+"""What stands still is asked only where its squared error on the ring is below so much of what the flow leaves there,
+in so large a share of the surroundings: elsewhere it would change nothing. At 0.7 it came and went, which flickers."""
 CUT_LEVELS = 14.0
 CUT_RATIO = 2.2
 """A cut: most parts of the thumbnails differ by more levels than this, and so many times more than around it."""
@@ -305,10 +361,15 @@ VERIFY_OVERLAP = 0.3
 """Share of a found box that must lie in the removed text's box to count as that text."""
 VERIFY_TALLER = 1.4
 """Heights of the removed text beyond which a found box is not what is left of it."""
+VERIFY_TIMES, VERIFY_PART = 200, 0.2
+"""Frames of a text's time in which it is asked how much of it a region has stay, and the share of its box that must go
+for a frame to be looked at."""
 WIDEN = 0.12
 """Text heights by which the mask grows at the second try."""
 AHEAD = 8
-"""Frames decoded ahead of the first pass, which often waits for the detector."""
+"""Frames decoded ahead of whoever looks at them, who often waits for the detector."""
+AHEAD_BYTES = 48 << 20
+"""What frames decoded ahead of the first pass may take. With two looks' worth of them the detector never waits."""
 SEEK_S = 2.0
 """Seconds between two frames from which it is quicker to seek than to decode what lies between."""
 SAME_TIME_S = 0.002

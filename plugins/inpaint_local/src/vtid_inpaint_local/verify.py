@@ -5,29 +5,44 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from vtid.sdk import Frame, Media
 
 from . import tuning
-from .arrays import Pixels
+from .arrays import Mask, Pixels
 from .detect import Detector, boxes_of, look_closely
-from .events import Event
-from .geometry import Turn, area, cover, grow, meet, shift, text_height
+from .events import Event, Findings
+from .geometry import Turn, area, grow, meet, shift, text_height, within
 from .presence import Template
+from .zones import Zones
 
 
-def looks(events: Sequence[Event]) -> dict[int, list[int]]:
-    """Frame to the indices of the events that are looked at in it."""
-    out: dict[int, list[int]] = defaultdict(list)
-    for i, event in enumerate(events):
-        if not event.erasure:
-            span = event.core_end - event.core_start
-            for share in (np.arange(tuning.VERIFY_LOOKS) + 0.5) / tuning.VERIFY_LOOKS:
-                number = event.core_start + int(share * span)
-                if i not in out[number]:
-                    out[number].append(i)
+class Look(NamedTuple):
+    """One event, looked at in one frame."""
+
+    event: int
+    """Its index."""
+    gone: Mask
+    """Which pixels of its box are without text: not all, where a region has a part of it stay."""
+
+
+def looks(found: Findings, zones: Zones) -> dict[int, list[Look]]:
+    """What is looked at, by frame. What stays because a region says so is not."""
+    out: dict[int, list[Look]] = defaultdict(list)
+    for i, event in enumerate(found.events):
+        if event.erasure:
+            continue
+        there: Sequence[int] = range(event.core_start, event.core_end)
+        if zones.spare:
+            few = there[:: max(1, -(-len(there) // tuning.VERIFY_TIMES))]
+            there = [n for n in few if zones.gone(event.box, found.times[n]).mean() > tuning.VERIFY_PART]
+        shares = (np.arange(tuning.VERIFY_LOOKS) + 0.5) / tuning.VERIFY_LOOKS
+        picked = {there[int(share * len(there))] for share in shares} if there else set()
+        for number in sorted(picked):
+            out[number].append(Look(i, zones.gone(event.box, found.times[number])))
     return out
 
 
@@ -57,28 +72,29 @@ def glimpses(media: Media, path: Path, times: Sequence[float], wanted: Iterable[
 
 
 def still_seen(
-    frames: Iterable[tuple[int, Frame]], events: Sequence[Event], detector: Detector, turn: Turn
+    frames: Iterable[tuple[int, Frame]], found: Findings, zones: Zones, detector: Detector, turn: Turn
 ) -> dict[int, int]:
     """Index of event to the number of looks in which its text is still there.
 
     Args:
         frames: of the result, with their numbers: at least those of `looks`.
-        events: what was removed.
+        found: what was removed.
+        zones: where what was to stay.
         detector: looks.
         turn: how the picture is shown.
     """
-    where = looks(events)
+    where = looks(found, zones)
     seen: dict[int, int] = defaultdict(int)
     for number, frame in frames:
         if number in where:
             picture = frame.bgr()
-            for i in where[number]:
-                seen[i] += text_at(picture, events[i], detector, turn)
+            for i, gone in where[number]:
+                seen[i] += text_at(picture, found.events[i], gone, detector, turn)
     return {i: n for i, n in seen.items() if n}
 
 
-def text_at(picture: Pixels, event: Event, detector: Detector, turn: Turn) -> bool:
-    """Whether text is seen in the event's box of a coded BGR picture."""
+def text_at(picture: Pixels, event: Event, gone: Mask, detector: Detector, turn: Turn) -> bool:
+    """Whether text is seen where it is `gone` from the event's box of a coded BGR picture."""
     h, w = picture.shape[:2]
     crop = grow(event.box, 24, 24, w, h)
     shown = turn.upright(picture[crop[1] : crop[3], crop[0] : crop[2]])
@@ -87,7 +103,8 @@ def text_at(picture: Pixels, event: Event, detector: Detector, turn: Turn) -> bo
         box = shift(inner.coded_box(found.box, shown.shape[1], shown.shape[0]), crop[0], crop[1])
         # Shown a picture without any text, these networks like to answer with one box around most of it.
         too_large = text_height(box) > tuning.VERIFY_TALLER * text_height(event.box)
-        if not too_large and cover(box, event.box) > tuning.VERIFY_OVERLAP and area(meet(box, event.box)):
+        both = meet(box, event.box)
+        if not too_large and area(both) and gone[within(both, event.box)].sum() > tuning.VERIFY_OVERLAP * area(box):
             return True
     return False
 
@@ -121,5 +138,6 @@ def only_scenery(inside: Frame, outside: Frame, event: Event, detector: Detector
     Returns:
         True only if the text is known to be gone from `outside`, and "text" is seen there all the same.
     """
+    x0, y0, x1, y1 = event.box
     gone = Template(inside.luma(event.box)).amplitude(outside.luma(event.box)) < tuning.PRESENT_FLOOR
-    return gone and text_at(outside.bgr(), event, detector, turn)
+    return gone and text_at(outside.bgr(), event, np.ones((y1 - y0, x1 - x0), bool), detector, turn)

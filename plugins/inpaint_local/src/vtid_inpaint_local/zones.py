@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from vtid.sdk import Box, Region, RegionType
@@ -26,6 +27,11 @@ class Zone(Struct, frozen=True):
     box: Box
     region: Region
 
+    @property
+    def times(self) -> list[float]:
+        """When it begins and when it ends, seconds."""
+        return [self.region.start_time, *([] if self.region.end_time is None else [self.region.end_time])]
+
 
 class Zones:
     """All the regions of a job."""
@@ -41,6 +47,17 @@ class Zones:
         if any(z.region.covers(time_s) and cover(box, z.box) > 1 - 1e-9 for z in self.protect):
             return False
         return not self.text or any(z.region.covers(time_s) and cover(box, z.box) > MOSTLY for z in self.text)
+
+    @property
+    def spare(self) -> bool:
+        """Whether any of a text that was found may have to stay."""
+        return bool(self.text or self.protect)
+
+    def gone(self, box: Box, time_s: float, *, text: bool = True) -> Mask:
+        """Which pixels of a text's box are to be without it at this time; `text` as for `limit`."""
+        mask = np.ones((box[3] - box[1], box[2] - box[0]), bool)
+        self.limit(mask, box, time_s, text=text)
+        return mask
 
     def limit(self, mask: Mask, box: Box, time_s: float, *, text: bool = True) -> None:
         """Take out of a mask over `box` what must stay at this time.

@@ -1,19 +1,23 @@
 """Lip-sync by Sync.so: fit the mouths in a video to another sound track.
 
-Not built yet: there is no step here that a pipeline could use. The settings are already those that it will have, so
-that a vtid.toml or an environment that holds them is right today.
+The video and the sound go to that service, which charges for it.
 """
 
 from __future__ import annotations
 
-from vtid.sdk import Annotated, Meta, Struct, hookimpl
+from collections.abc import Mapping
+
+from vtid.sdk import Callback, Step, hookimpl
+from vtid_lipsync_syncso.client import SyncSo
+from vtid_lipsync_syncso.settings import Settings
+from vtid_lipsync_syncso.step import Lipsync
+from vtid_lipsync_syncso.webhook import verified
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[plugins.lipsync_syncso]`."""
-
-    api_key: Annotated[str, Meta(description="Key of the Sync.so account; also $SYNC_API_KEY.")] = ""
-    api_url: Annotated[str, Meta(description="Address of the service; also $SYNC_API_URL.")] = "https://api.sync.so"
+@hookimpl
+def vtid_steps() -> list[type[Step]]:
+    """One: lip-sync."""
+    return [Lipsync]
 
 
 @hookimpl
@@ -23,6 +27,19 @@ def vtid_settings() -> type[Settings]:
 
 
 @hookimpl
-def vtid_not_ready() -> str:
-    """Always, until there is a step."""
-    return "lip-sync by Sync.so is not built yet; it comes with a later release"
+def vtid_not_ready(settings: Settings) -> str | None:
+    """Without a key there is no account."""
+    return None if settings.api_key else "set SYNC_API_KEY"
+
+
+@hookimpl
+def vtid_account(settings: Settings) -> str:
+    """Sync.so tells no balance; whoever lists its models has taken the key."""
+    with SyncSo(settings) as service:
+        return f"the key is taken; models: {', '.join(service.models())}"
+
+
+@hookimpl
+def vtid_callback(settings: Settings, headers: Mapping[str, str], body: bytes) -> Callback:
+    """A webhook of Sync.so."""
+    return verified(settings.webhook_secret, headers, body)

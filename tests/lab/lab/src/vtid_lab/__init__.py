@@ -79,6 +79,13 @@ class Pass(Step):
         return VideoOut(inputs.video)
 
 
+class PassInPlace(Pass):
+    """The same, without a process of its own."""
+
+    name = "lab.pass_in_place"
+    isolated = False
+
+
 class Scribble(Step):
     """Write into the file that came in."""
 
@@ -98,6 +105,29 @@ class Leave(Step):
 
     def run(self, ctx: Context, params: NoParams, inputs: Nothing) -> Nothing:
         raise SystemExit(3)
+
+
+class ManyIn(Struct):
+    files: dict[str, File]
+
+
+class Gather(Step):
+    """Put texts together, each under its name."""
+
+    name = "lab.gather"
+    isolated = False
+
+    def run(self, ctx: Context, params: NoParams, inputs: ManyIn) -> FileOut:
+        path = ctx.workspace / "out.txt"
+        path.write_text(" ".join(f"{name}={file.path.read_text()}" for name, file in inputs.files.items()))
+        return FileOut(File(path))
+
+
+class GatherIsolated(Gather):
+    """The same in a process."""
+
+    name = "lab.gather_isolated"
+    isolated = True
 
 
 class WriteParams(Struct, forbid_unknown_fields=True):
@@ -133,6 +163,21 @@ class Append(Step):
         other = inputs.other.path.read_text() if inputs.other else ""
         path = ctx.workspace / "out.txt"
         path.write_text(inputs.file.path.read_text() + other + params.text)
+        return FileOut(File(path))
+
+
+class LookFirst(Step):
+    """Wait once, as for a service, and only then ask for its file; the text says whether it was there before."""
+
+    name = "lab.look_first"
+    isolated = False
+    lazy = True
+
+    def run(self, ctx: Context, params: NoParams, inputs: AppendIn) -> FileOut:
+        ctx.sleep(0.01)
+        before = inputs.file.path.exists()
+        path = ctx.workspace / "out.txt"
+        path.write_text(f"{before} {ctx.bring(inputs.file).read_text()} {ctx.bring(inputs.file) == inputs.file.path}")
         return FileOut(File(path))
 
 
@@ -323,6 +368,37 @@ class SlowInPlace(Slow):
         return super().run(ctx, params, inputs)
 
 
+class TellParams(Struct, forbid_unknown_fields=True):
+    how: str = "well"
+    name: str = "number"
+
+
+class Tell(Step):
+    """Tell a number before the end, and end as asked for, in a process."""
+
+    name = "lab.tell"
+
+    def run(self, ctx: Context, params: TellParams, inputs: Nothing) -> NumberOut:
+        number = ctx.once("number", lambda _: {"is": 7, "link": os.environ.get("LAB_LINK")})["is"]
+        ctx.note(**{params.name: number})
+        ctx.progress(0.4)
+        if params.how == "fail":
+            raise StepError("after it told")
+        while params.how == "hang":
+            time.sleep(0.02)
+            ctx.progress(0.5)
+        if params.how == "wait":
+            ctx.sleep(0.05)
+        return NumberOut(number + 1)
+
+
+class TellInPlace(Tell):
+    """The same in place."""
+
+    name = "lab.tell_in_place"
+    isolated = False
+
+
 class PayParams(Struct, forbid_unknown_fields=True):
     url: str
     every: float = 0.2
@@ -367,15 +443,21 @@ def vtid_steps() -> list[type[Step]]:
         Noop,
         NoopIsolated,
         Pass,
+        PassInPlace,
         Scribble,
         Leave,
         Write,
+        Gather,
+        GatherIsolated,
         Append,
+        LookFirst,
         Meet,
         Fail,
         Misbehave,
         WrongOutput,
         Slow,
         SlowInPlace,
+        Tell,
+        TellInPlace,
         Pay,
     ]

@@ -1,0 +1,1 @@
+"""Composing, beside other ways to do the same."""

@@ -1,0 +1,122 @@
+"""A composed film is written, as the target's ending says.
+
+A video has its pictures in order, and beside each as much sound as belongs to it. Animations, stills and sound alone
+have their own ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vtid.domain.timeline import Composed, Stretch, Timeline, Writing
+from vtid.errors import Misfit
+from vtid.media.compose.animation import animated
+from vtid.media.compose.copying import arrange
+from vtid.media.compose.joined import joined, timescale
+from vtid.media.compose.softtrack import SoftTrack
+from vtid.media.compose.soundtrack import SOUND_FILES, SoundTrack, sounded
+from vtid.media.compose.stack import stacked
+from vtid.media.containers import open_output, output_format, removed_on_failure
+from vtid.media.encoders import composing_plan
+from vtid.media.hardware import Hardware
+from vtid.media.still import write_picture
+
+_ANIMATION = ".gif"
+_STILLS = (".png", ".jpg")
+_STILL_QUALITY = 92
+"""Of a JPEG."""
+
+
+def compose(
+    timeline: Timeline,
+    target: Path,
+    writing: Writing,
+    *,
+    progress: Callable[[int], None],
+    threads: int,
+    hardware: Hardware,
+) -> Composed:
+    """See `vtid.sdk.Media.compose`."""
+    if target.suffix in SOUND_FILES:
+        return sounded(timeline, target, writing, progress=progress)
+    if target.suffix == _ANIMATION:
+        return animated(timeline, target, progress=progress, threads=threads)
+    if target.suffix in _STILLS:
+        return _still(timeline, target, progress=progress, threads=threads)
+    composing_plan(timeline.canvas, output_format(target), writing)
+    arrangement = arrange(timeline, target, writing)
+    if arrangement.lead is not None:
+        try:
+            return joined(timeline, target, writing, arrangement, arrangement.lead, progress=progress, threads=threads)
+        except Misfit as misfit:
+            why = f"copied and rendered frames did not fit together: {misfit.message}"
+    else:
+        why = arrangement.stretches[0].why
+    return _rendered(timeline, target, writing, why, progress=progress, threads=threads, hardware=hardware)
+
+
+def explain(timeline: Timeline, target: Path, writing: Writing) -> tuple[Stretch, ...]:
+    """See `vtid.sdk.Media.explain`."""
+    if target.suffix in (_ANIMATION, *_STILLS, *SOUND_FILES):
+        return (Stretch(0, timeline.frames, copied=False, why=f"a {target.suffix[1:].upper()} has its own coding"),)
+    composing_plan(timeline.canvas, output_format(target), writing)
+    return arrange(timeline, target, writing).stretches
+
+
+def _still(timeline: Timeline, target: Path, *, progress: Callable[[int], None], threads: int) -> Composed:
+    """The first frame alone."""
+    frame = next(stacked(timeline, threads))
+    picture: NDArray[Any] = frame.to_ndarray(format="bgr24")
+    write_picture(target, picture, quality=_STILL_QUALITY)
+    progress(timeline.frames)
+    return Composed(1, 0, target.suffix[1:], stretches=explain(timeline, target, Writing()))
+
+
+def _rendered(
+    timeline: Timeline,
+    target: Path,
+    writing: Writing,
+    why: str,
+    *,
+    progress: Callable[[int], None],
+    threads: int,
+    hardware: Hardware,
+) -> Composed:
+    """All of it."""
+    plan = composing_plan(timeline.canvas, output_format(target), writing)
+    with ExitStack() as held:
+        held.enter_context(removed_on_failure(target))
+        out = held.enter_context(open_output(target, timescale=timescale(timeline.canvas)))
+        video = held.enter_context(hardware.track(out, plan, threads, frame_threads=True))
+        sound = SoundTrack(out, timeline, writing, threads) if timeline.mix is not None else None
+        if sound:
+            held.enter_context(closing(sound))
+        soft = SoftTrack(out, timeline.captions) if timeline.captions else None
+        written, each = 0, 1 / timeline.canvas.rate
+        for frame in stacked(timeline, threads):
+            frame.pts, frame.time_base = written, each
+            frame.pict_type = 0  # or the encoder repeats the source's I, P and B
+            out.mux(video.encode(frame))
+            written += 1
+            if sound:
+                sound.write_until(written * each)
+            if soft:
+                soft.write_until(written * each)
+            progress(written)
+        if written != timeline.frames:
+            raise RuntimeError(f"{written} frames were composed, and {timeline.frames} were to be")
+        out.mux(video.encode(None))
+        loudness = sound.finish() if sound else None
+    return Composed(
+        frames=written,
+        samples=timeline.samples if sound else 0,
+        encoder=video.encoder,
+        audio_encoder=sound.encoder if sound else None,
+        loudness=loudness,
+        stretches=(Stretch(0, written, copied=False, why=why),),
+    )
