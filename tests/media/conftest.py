@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,14 @@ import pytest
 
 from vtid.media import PyAVMedia
 from vtid.media.synth import draw_clip
+
+
+@pytest.fixture(autouse=True)
+def ordinary() -> Iterator[None]:
+    """No test leaves its thread more urgent than all others, as SVT-AV1 would (`vtid.media.priority`)."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from vtid.domain.media import VideoStream
 from vtid.domain.timeline import Canvas, Writing
 from vtid.errors import InvalidInput, MediaError
 from vtid.media.pixels import bit_depth
+from vtid.media.priority import ordinary_priority
 from vtid.media.sidedata import display_matrix, hdr_options
 from vtid.sdk import EncodeOptions
 
@@ -229,11 +230,21 @@ def configure(context: VideoCodecContext, plan: EncodePlan, threads: int) -> Non
 
 
 def new_encoder(plan: EncodePlan, threads: int) -> VideoCodecContext:
-    """An encoder that is not open yet and belongs to no file."""
+    """An encoder that is not open yet (`open_encoder`) and belongs to no file."""
     context: VideoCodecContext = CodecContext.create(plan.encoder, "w")  # type: ignore[assignment]
     configure(context, plan, threads)
     context.options = dict(plan.options)
     return context
+
+
+def open_encoder(context: VideoCodecContext) -> None:
+    """Open an encoder that is set up; its first picture would do so too, but at a priority that it chooses itself.
+
+    Raises:
+        av.FFmpegError: it refuses its settings.
+    """
+    with ordinary_priority():
+        context.open(strict=False)
 
 
 def _choose(source: VideoStream, first: VideoFrame, container: str, asked: str, interlaced: bool) -> str:

@@ -13,8 +13,7 @@ from av.video.stream import VideoStream
 from vtid.errors import MediaError, Problem
 from vtid.media import carry
 from vtid.media.containers import open_output
-from vtid.media.encoders import EncodePlan, configure, plan_encode
-from vtid.media.priority import ordinary_priority
+from vtid.media.encoders import EncodePlan, configure, open_encoder, plan_encode
 from vtid.media.probe import describe_video
 from vtid.sdk import EncodeOptions
 
@@ -58,24 +57,22 @@ class Track:
 
     def __init__(self, out: OutputContainer, plan: EncodePlan, threads: int, *, frame_threads: bool = False) -> None:
         self.encoder = plan.encoder
-        self.stream = add_video(out, plan, threads)
-        if frame_threads:
-            self.stream.codec_context.thread_type = "FRAME"
-        if plan.encoder == "libsvtav1":
-            with ordinary_priority():
-                self.stream.codec_context.open(strict=False)
+        self.stream = add_video(out, plan, threads, frame_threads=frame_threads)
 
     def encode(self, frame: VideoFrame | None) -> Sequence[Packet[VideoStream]]:
         """Hand a frame in, or None at the end; gives the packets that are done."""
         return self.stream.encode(frame)
 
 
-def add_video(out: OutputContainer, plan: EncodePlan, threads: int) -> VideoStream:
-    """Add the encoded stream to a container."""
+def add_video(out: OutputContainer, plan: EncodePlan, threads: int, *, frame_threads: bool = False) -> VideoStream:
+    """Add the encoded stream to a container, its encoder open."""
     stream: VideoStream = out.add_stream(plan.encoder, rate=plan.rate, options=dict(plan.options))  # type: ignore[assignment]
     configure(stream.codec_context, plan, threads)
     stream.time_base = plan.time_base
     tag_track(stream, plan)
+    if frame_threads:
+        stream.codec_context.thread_type = "FRAME"
+    open_encoder(stream.codec_context)
     return stream
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from vtid.media.containers import open_output
-from vtid.media.priority import ordinary_priority
+from vtid.media.encoders import open_encoder
 from vtid.media.scene import Scene
 
 _RATE = 48_000
@@ -198,8 +198,7 @@ class _Film:
             context.field_order = 2
         if look.rotation:
             stream.set_display_rotation(look.rotation)
-        with ordinary_priority():
-            context.open(strict=False)
+        open_encoder(context)
         return stream
 
     def _add_audio(self, track: int) -> AudioStream:

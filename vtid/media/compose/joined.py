@@ -28,7 +28,7 @@ from vtid.media.containers import (
     removed_on_failure,
 )
 from vtid.media.decode import main_video
-from vtid.media.encoders import new_encoder
+from vtid.media.encoders import new_encoder, open_encoder
 from vtid.media.smart.join import add_stream, write_beside
 from vtid.media.smart.joints import check_joints
 from vtid.media.smart.sequence import Packets, Piece, Row, row_of
@@ -102,6 +102,7 @@ def _with_parts(
         encoder.thread_type = "FRAME"
         if keeps_headers_apart(output_format(target)):
             encoder.flags |= Flags.global_header
+        open_encoder(encoder)
         with Spool(part) as spool:
             number = 0
             for number, frame in enumerate(frames, start=1):

@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct, structs
 
 from vtid.media import carry
-from vtid.media.encoders import PRORES_PROFILES, EncodePlan, new_encoder
+from vtid.media.encoders import PRORES_PROFILES, EncodePlan, new_encoder, open_encoder
 from vtid.media.smart import headers, nal
 from vtid.media.smart.headers import Numbers, Unjoinable
 from vtid.media.smart.index import Index
@@ -118,7 +118,7 @@ def encoder_header(encode: EncodePlan) -> bytes:
     context = new_encoder(encode, threads=1)
     context.flags |= Flags.global_header
     try:
-        context.open()
+        open_encoder(context)
     except FFmpegError as error:
         raise Unjoinable(f"{encode.encoder} cannot be set up as the source is ({error})") from error
     return bytes(context.extradata or b"")

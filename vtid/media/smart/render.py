@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from vtid.domain.rendering import Part, RenderPlan, Span
 from vtid.media.containers import keeps_headers_apart
-from vtid.media.encoders import new_encoder
+from vtid.media.encoders import new_encoder, open_encoder
 from vtid.media.frame import PlanarFrame
 from vtid.media.pixels import to_planar
 from vtid.media.rewrite import Edit
@@ -44,6 +44,7 @@ def _encoder(coding: Coding, threads: int) -> VideoCodecContext:
     encoder = new_encoder(coding.joint.encode, threads)
     if keeps_headers_apart(coding.container):
         encoder.flags |= Flags.global_header
+    open_encoder(encoder)
     return encoder
 
 
