@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import statistics
@@ -70,7 +71,8 @@ def _given_up(spec: Path, target: Path) -> tuple[float, float]:
     renderer = _renderer(command, target)
     began = time.monotonic()
     command.send_signal(signal.SIGINT)
-    renderer.wait(_PATIENCE_S)
+    while _lives(renderer) and time.monotonic() - began < _PATIENCE_S:
+        time.sleep(0.002)
     gone = time.monotonic() - began
     command.wait(_PATIENCE_S)
     ended = time.monotonic() - began
@@ -78,6 +80,13 @@ def _given_up(spec: Path, target: Path) -> tuple[float, float]:
     if left:
         raise SystemExit(f"left behind: {', '.join(left)}")
     return gone, ended
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Not one that has ended and that nobody has asked about yet: the command may end first, and init takes its time."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _renderer(command: subprocess.Popen[bytes], target: Path) -> psutil.Process:

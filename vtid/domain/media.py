@@ -53,6 +53,8 @@ class VideoStream(Struct, frozen=True, omit_defaults=True):
     """The average rate as a fraction (`30000/1001`); meaningless for a variable rate."""
     rotation: int = 0
     """Degrees counter-clockwise by which a player turns the picture: 0, 90, 180 or 270."""
+    mirrored: bool = False
+    """Whether a player shows the picture mirrored, besides turning it."""
     sample_aspect: str = "1/1"
     color_primaries: int = 2
     color_transfer: int = 2

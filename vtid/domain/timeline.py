@@ -48,6 +48,8 @@ class Footage(Struct, frozen=True):
     speed: Fraction = Fraction(1)
     aspect: Fraction = Fraction(1)
     """Width of a pixel by its height, as the stream says it; frames do not."""
+    mirrored: bool = False
+    """Whether a player shows it mirrored, besides turning it."""
 
 
 class Still(Struct, frozen=True):

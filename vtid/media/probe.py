@@ -16,6 +16,7 @@ from vtid.media.bounds import declared_size, require_pixels
 from vtid.media.carry import is_cover
 from vtid.media.containers import IMAGES, open_input, reading, short_name
 from vtid.media.pixels import bit_depth
+from vtid.media.sidedata import is_mirrored
 from vtid.media.whole import require_whole
 
 _PROGRESSIVE = 1
@@ -118,6 +119,7 @@ def describe_video(stream: AvVideoStream, first: VideoFrame | None) -> VideoStre
         time_base=_fraction(stream.time_base or Fraction(1, 1000)),
         frame_rate=_fraction(rate) if rate else None,
         rotation=round(first.rotation / 90) * 90 % 360 if first else 0,
+        mirrored=first is not None and is_mirrored(first),
         sample_aspect=_fraction(stream.sample_aspect_ratio or Fraction(1)),
         color_primaries=int(context.color_primaries),
         color_transfer=int(context.color_trc),

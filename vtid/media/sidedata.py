@@ -46,6 +46,9 @@ def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
 
 
 def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
+    """Once asked, a frame of PyAV's is part of a circle: until the garbage collector comes by, which hears nothing of
+    FFmpeg's memory, it holds the decoder's pictures. So this is asked once per file, not per clip.
+    """
     try:
         entries: Iterable[SideData] = frame.side_data  # type: ignore[assignment] # PyAV's stub says dict; it is a list
     except ValueError:  # one is of a kind that PyAV does not know, as Exif: it lists all or none

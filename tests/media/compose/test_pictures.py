@@ -1,5 +1,6 @@
 """Which frame is on screen when, and how pictures of all kinds get onto the canvas."""
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av import VideoFrame
 
 from tests.media.compose.films import draw, grey, numbers, pictures
 from vtid.errors import MediaError
@@ -116,6 +118,25 @@ def test_more_clips_than_memory_are_one_after_another(tmp_path: Path) -> None:
     timeline = Timeline(SMALL, 150, tuple(clips))
     PyAVMedia().compose(timeline, tmp_path / "o.mp4", Writing(), progress=count)
     assert max(open_files) <= 2
+
+
+def test_a_clip_that_is_over_leaves_no_picture_behind(tmp_path: Path) -> None:
+    """One in a circle of references stays until the garbage collector comes by, and with it all that the decoder held."""
+    source = draw(tmp_path / "a.mp4", [GREEN] * 20)
+    fades = [None, *(Transition("fade", 2) for _ in range(9))]
+    clips = [Clip(Footage(source), 8 * n, 10, entry=entry) for n, entry in enumerate(fades)]
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        PyAVMedia().compose(
+            Timeline(SMALL, 82, tuple(clips)), tmp_path / "o.webm", Writing("vp9"), progress=lambda _: None
+        )
+        gc.collect()
+        left = [one for one in gc.garbage if isinstance(one, VideoFrame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not left
 
 
 def test_a_crossfade_mixes_the_end_of_one_with_the_beginning_of_the_next(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from vtid.media.containers import open_input, reading
 from vtid.media.decode import Decoder, main_video
 from vtid.media.output import encode_plan
 from vtid.media.probe import describe_video
-from vtid.media.sidedata import is_mirrored
 from vtid.media.smart.headers import Unjoinable
 from vtid.media.smart.index import Index, last_duration, read_index
 from vtid.media.smart.matching import Joint, find_joint
@@ -71,8 +70,6 @@ def examine(footage: Footage, canvas: Canvas, container: str, codec: str) -> Mat
         assert first is not None
         if why := _unlike(describe_video(stream, first), canvas):
             return why
-        if is_mirrored(first):
-            return "the source is shown mirrored"
         index = _index(footage)
         if index.doubt:
             return index.doubt
@@ -118,6 +115,8 @@ def _unlike(facts: Facts, canvas: Canvas) -> str | None:
     """In what else."""
     if Fraction(facts.sample_aspect) not in (0, 1) or facts.rotation:
         return _OTHER_SIZE
+    if facts.mirrored:
+        return "the source is shown mirrored"
     if facts.interlaced:
         return "the source is interlaced"
     limited = facts.pixel_format == "yuv420p" and facts.color_range != _FULL

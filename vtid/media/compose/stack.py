@@ -22,7 +22,6 @@ from vtid.media.compose.geometry import Placed, Shape, blurred, place, reduced
 from vtid.media.compose.graphs import Chain, Pair, is_hdr, sdr_maker
 from vtid.media.compose.overlays import drawn
 from vtid.media.compose.pictures import film_pictures, has_alpha, plain_picture, still_pictures, tagged
-from vtid.media.sidedata import is_mirrored
 
 T = TypeVar("T")
 _Pictures = Ahead[T] | Generator[T, None, None]
@@ -224,9 +223,11 @@ class _Layer:
     def _set_up(self, frame: VideoFrame) -> None:
         placing = self.clip.placing
         clear = has_alpha(frame) or placing.opacity < 1
-        aspect = self.clip.picture.aspect if isinstance(self.clip.picture, Footage) else Fraction(1)
+        film = self.clip.picture if isinstance(self.clip.picture, Footage) else None
         turn = round(-frame.rotation / 90) * 90 % 360
-        shape = Shape(frame.width, frame.height, aspect, turn, mirrored=is_mirrored(frame))
+        shape = Shape(
+            frame.width, frame.height, film.aspect if film else Fraction(1), turn, film is not None and film.mirrored
+        )
         self._sdr = sdr_maker(frame, reduced(shape, placing, self.canvas)) if is_hdr(frame) else None
         if self._sdr is not None:
             frame = self._sdr(frame)

@@ -303,8 +303,9 @@ def _clip(seen: Seen, files: Mapping[str, Given], canvas: Canvas) -> Clip:
     elif clip.image_url:
         picture = Still(files[clip.source].path, clip.zoom)
     else:
-        aspect = Fraction(info.video[0].sample_aspect)
-        picture = Footage(files[clip.source].path, seen.trim, exact(clip.speed), aspect or Fraction(1))
+        film = info.video[0]
+        aspect = Fraction(film.sample_aspect) or Fraction(1)
+        picture = Footage(files[clip.source].path, seen.trim, exact(clip.speed), aspect, film.mirrored)
     entry = None
     if seen.entry and clip.transition:
         entry = Transition(doc.TRANSITIONS[clip.transition.type], seen.entry)
