@@ -81,7 +81,7 @@ def test_previews_of_a_film_hang_together(desk: Site, film: Path, tmp_path: Path
     assert np.frombuffer(block[24:], np.int8).any(), "it has a voice"
 
     cues = desk.http.get(f"{beside}/sprites.vtt")
-    assert cues.headers["content-type"].startswith("text/vtt")
+    assert cues.headers["content-type"] == "text/vtt; charset=utf-8"
     assert cues.text.splitlines()[:4] == ["WEBVTT", "", "00:00:00.000 --> 00:00:01.000", "sprite-1.jpg#xywh=0,0,160,90"]
     assert cues.text.count("-->") == told["sprites"]["count"] == 2
     sheet = desk.http.get(f"{beside}/sprite-1.jpg")

@@ -265,13 +265,14 @@ def test_even_a_signature_opens_nothing_outside(still: Site, tmp_path: Path) -> 
         ("<img src=x>.html", "application/octet-stream", "attachment"),
         ("logo.svg", "application/octet-stream", "attachment"),
         ("subtitles.srt", "application/octet-stream", "attachment"),
+        ("facts.JSON", "application/json", "inline"),
         ("no-ending", "application/octet-stream", "attachment"),
         ("song.flac", "audio/", "inline"),
         ("mask.png", "image/png", "inline"),
         ("film.webm", "video/webm", "inline"),
     ],
 )
-def test_only_sound_and_pictures_are_shown(still: Site, content: bytes, name: str, kind: str, shown: str) -> None:
+def test_only_what_runs_no_script_is_shown(still: Site, content: bytes, name: str, kind: str, shown: str) -> None:
     """Whatever a stranger stored is saved, not opened as a page of ours."""
     answer = still.http.get(still.app.storage.signed_url(KEY, ttl_s=60, filename=name), headers={"Range": "bytes=0-0"})
     assert answer.status_code == 206

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
@@ -211,11 +211,12 @@ def safe_filename(name: str, default: str = "file") -> str:
 def presented(name: str) -> tuple[str, str]:
     """How a browser is given a file of this name: its content type, and `inline` or `attachment`.
 
-    Sound and pictures are shown, and WebVTT, which players read and which holds no scripts. Everything else is a
-    stranger's bytes to save: a page, or an SVG, with its scripts would run under the name of whoever serves it.
+    Sound and pictures are shown, and WebVTT and JSON, which programs read and which hold no scripts. Everything else is
+    a stranger's bytes to save: a page, or an SVG, with its scripts would run under the name of whoever serves it.
     """
-    if name.lower().endswith(".vtt"):
-        return "text/vtt; charset=utf-8", "inline"
+    readable = {".vtt": "text/vtt", ".json": "application/json"}.get(PurePosixPath(name.lower()).suffix)
+    if readable:
+        return readable, "inline"
     kind = mimetypes.guess_type(name)[0] or ""
     if kind.startswith(("video/", "audio/", "image/")) and kind != "image/svg+xml":
         return kind, "inline"
