@@ -61,11 +61,12 @@ def boxes_left(path: Path) -> int:
     from rapidocr import RapidOCR
 
     engine = RapidOCR(params={"Det.limit_type": "max", "Det.limit_side_len": 960, "Global.log_level": "error"})
-    found = 0
+    found, mirrored = 0, probe(path).video[0].mirrored
     with av.open(str(path)) as container:
         for i, frame in enumerate(container.decode(video=0)):
             if i % 5 == 2:
-                picture = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90))
+                picture = frame.to_ndarray(format="bgr24")[:: -1 if mirrored else 1]
+                picture = np.ascontiguousarray(np.rot90(picture, frame.rotation // 90))
                 boxes = engine(picture, use_cls=False, use_rec=False).boxes
                 found += sum(np.ptp(b[:, 1]) < picture.shape[0] / 4 for b in (() if boxes is None else boxes))
     return found
@@ -77,6 +78,7 @@ CLIPS: dict[str, tuple[str, dict[str, Any]]] = {
     "two audio tracks": ("mkv", {"look": Look(audio_tracks=2)}),
     "variable frame rate": ("mp4", {"look": Look(vfr=True)}),
     "rotated": ("mp4", {"look": Look(rotation=90)}),
+    "of a front camera": ("mp4", {"look": Look(rotation=270, mirrored=True)}),
     "10-bit": ("mkv", {"codec": "libx265", "pix_fmt": "yuv420p10le"}),
     "4:2:2": ("mov", {"pix_fmt": "yuv422p"}),
     "odd dimensions": ("mkv", {"codec": "ffv1", "width": 481, "height": 271}),
@@ -106,6 +108,7 @@ def test_the_text_goes_and_everything_else_stays(local: LocalRun, tmp_path: Path
         "pixel_format",
         "bit_depth",
         "rotation",
+        "mirrored",
         "sample_aspect",
         "color_primaries",
         "color_transfer",

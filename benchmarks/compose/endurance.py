@@ -83,7 +83,7 @@ def _given_up(spec: Path, target: Path) -> tuple[float, float]:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Not one that has ended and that nobody has asked about yet: the command may end first, and init takes its time."""
+    """Not one that has ended and is still to be asked about: the command may end first, and init takes its time."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

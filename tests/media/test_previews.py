@@ -15,6 +15,7 @@ from vtid.errors import MediaError
 from vtid.media.decode import frames
 from vtid.media.previews import Previews
 from vtid.media.previews.shots import cuts
+from vtid.media.still import still
 from vtid.media.synth import Look, draw_clip
 
 MADE = Previews(threads=1)
@@ -153,6 +154,22 @@ def test_a_proxy_of_a_phones_film_is_upright_and_never_larger(tmp_path: Path) ->
         frame = next(film.decode(video=0))
         assert (frame.width, frame.height, frame.rotation) == (180, 320, 0)
         assert not film.streams.audio
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_everybody_shows_what_a_player_shows(tmp_path: Path, rotation: int, mirrored: bool) -> None:
+    """The same scene, held in whatever way."""
+    held, plain = tmp_path / "held.mp4", tmp_path / "plain.mp4"
+    size = {"width": 180, "height": 320} if rotation % 180 else {"width": 320, "height": 180}
+    draw_clip(held, seconds=0.4, fps=10, look=Look(rotation=rotation, mirrored=mirrored), audio=False, **size)
+    draw_clip(plain, seconds=0.4, fps=10, width=320, height=180, audio=False)
+    wanted = still(plain).astype(int)
+    MADE.proxy(held, tmp_path / "proxy.mp4")
+    _, sheets = MADE.sprites(held, tmp_path, side=320)
+    for shown in (still(held), still(tmp_path / "proxy.mp4"), cv2.imread(str(sheets[0]))):
+        assert shown.shape == wanted.shape
+        assert np.abs(shown - wanted).mean() < 8, "another orientation differs by 20 and more"
 
 
 def test_nothing_is_left_of_a_proxy_that_fails(tmp_path: Path) -> None:

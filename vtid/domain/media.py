@@ -54,7 +54,7 @@ class VideoStream(Struct, frozen=True, omit_defaults=True):
     rotation: int = 0
     """Degrees counter-clockwise by which a player turns the picture: 0, 90, 180 or 270."""
     mirrored: bool = False
-    """Whether a player shows the picture mirrored, besides turning it."""
+    """Whether a player puts the picture upside down before it turns it: the two together mirror it."""
     sample_aspect: str = "1/1"
     color_primaries: int = 2
     color_transfer: int = 2

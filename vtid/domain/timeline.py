@@ -49,7 +49,7 @@ class Footage(Struct, frozen=True):
     aspect: Fraction = Fraction(1)
     """Width of a pixel by its height, as the stream says it; frames do not."""
     mirrored: bool = False
-    """Whether a player shows it mirrored, besides turning it."""
+    """Whether a player puts it upside down before it turns it."""
 
 
 class Still(Struct, frozen=True):

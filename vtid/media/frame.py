@@ -167,8 +167,15 @@ def _matrix(frame: VideoFrame) -> int | None:
     return 1
 
 
-def upright(bgr: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
-    """The picture turned as a player shows it; `rotation` in degrees counter-clockwise."""
+def upright(bgr: NDArray[np.uint8], rotation: int, *, mirrored: bool = False) -> NDArray[np.uint8]:
+    """The picture as a player shows it.
+
+    Args:
+        bgr: as coded, H×W×3.
+        rotation: degrees counter-clockwise by which it is turned.
+        mirrored: whether it is put upside down before.
+    """
+    bgr = cv2.flip(bgr, 0) if mirrored else bgr  # type: ignore[assignment]
     turns = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
     code = turns.get(rotation % 360)
     return bgr if code is None else cv2.rotate(bgr, code)  # type: ignore[return-value]

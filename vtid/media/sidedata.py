@@ -46,8 +46,10 @@ def _light_level(first: VideoFrame, encoder: str) -> Iterator[str]:
 
 
 def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
-    """Once asked, a frame of PyAV's is part of a circle: until the garbage collector comes by, which hears nothing of
-    FFmpeg's memory, it holds the decoder's pictures. So this is asked once per file, not per clip.
+    """To be asked once per file, not per clip.
+
+    It makes the frame a part of a circle, and so the decoder's pictures stay until the garbage collector comes by,
+    which hears nothing of FFmpeg's memory.
     """
     try:
         entries: Iterable[SideData] = frame.side_data  # type: ignore[assignment] # PyAV's stub says dict; it is a list

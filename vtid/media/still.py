@@ -18,14 +18,14 @@ _GAP = 8
 
 
 def still(path: Path, time_s: float = 0.0, *, max_width: int | None = None) -> NDArray[np.uint8]:
-    """The picture at a time (the last one where the time lies behind it), BGR, H×W×3, turned as a player turns it.
+    """The picture at a time (the last one where the time lies behind it), BGR, H×W×3, as a player shows it.
 
     Args:
         path: of a video.
         time_s: seconds from its first frame.
         max_width: scale it down to this width before turning.
     """
-    rotation = require_video(probe(path), path.name).rotation
+    film = require_video(probe(path), path.name)
     for start in (max(0.0, time_s), max(0.0, time_s - 1), 0.0):
         shown = None
         for frame in frames(path, start_s=start, end_s=max(time_s, start) + 3600):
@@ -33,7 +33,7 @@ def still(path: Path, time_s: float = 0.0, *, max_width: int | None = None) -> N
             if frame.time_s >= time_s:
                 break
         if shown is not None:
-            return upright(shown.bgr(max_width), rotation)
+            return upright(shown.bgr(max_width), film.rotation, mirrored=film.mirrored)
     raise MediaError(f"{path.name} has no picture at {time_s:g} s.")
 
 

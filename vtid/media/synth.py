@@ -26,6 +26,9 @@ _RATE = 48_000
 _MATRICES = {"bt709": 1, "bt2020": 9}
 _TRANSFERS = {"bt709": 1, "pq": 16, "hlg": 18}
 
+_MIRRORS = {0: (1, 0, 0, -1), 90: (0, -1, -1, 0), 180: (-1, 0, 0, 1), 270: (0, 1, 1, 0)}
+"""The rotation of a mirrored film -> the parts of its display matrix that turn."""
+
 
 class Subtitle(Struct, frozen=True):
     """A line of text on the picture, from `start_s` and before `end_s`."""
@@ -52,6 +55,8 @@ class Look(Struct, frozen=True):
     full_range: bool = False
     rotation: int = 0
     """Degrees counter-clockwise."""
+    mirrored: bool = False
+    """As front cameras film: a player turns it upside down before it turns it by `rotation`."""
     sample_aspect: Fraction = Fraction(1)
     interlaced: bool = False
     start_s: float = 0.0
@@ -168,8 +173,9 @@ class _Film:
 
     def add(self, bgr: NDArray[np.uint8], tick: int) -> None:
         """Add a picture to be shown at `tick` frame times."""
-        coded = np.ascontiguousarray(np.rot90(bgr, -self._look.rotation // 90))
-        frame = VideoFrame.from_ndarray(coded, "bgr24").reformat(
+        coded = np.rot90(bgr, -self._look.rotation // 90)
+        coded = coded[::-1] if self._look.mirrored else coded
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(coded), "bgr24").reformat(
             format=self._video.codec_context.pix_fmt,
             dst_colorspace=_MATRICES[self._look.matrix],
             dst_color_range=2 if self._look.full_range else 1,
@@ -196,7 +202,10 @@ class _Film:
         if look.interlaced:
             context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
             context.field_order = 2
-        if look.rotation:
+        if look.mirrored:
+            a, b, c, d = (part << 16 for part in _MIRRORS[look.rotation])
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        elif look.rotation:
             stream.set_display_rotation(look.rotation)
         open_encoder(context)
         return stream

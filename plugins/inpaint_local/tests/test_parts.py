@@ -356,13 +356,15 @@ def test_holes_keep_to_regions_in_space_and_time():
     assert not during[:, 160:].any()
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_regions_follow_the_rotation(rotation):
+def test_regions_follow_what_players_turn_and_mirror(rotation, mirrored):
     coded = np.zeros((160, 320), np.uint8)
-    turn = Turn(rotation, 320, 160)
+    turn = Turn(rotation, 320, 160, mirrored)
     box = turn.coded_region(Coordinates(0.1, 0.25, 0.3, 0.5))
     coded[box[1] : box[3], box[0] : box[2]] = 1
     shown = turn.upright(coded)
+    assert (turn.coded(shown) == coded).all()
     h, w = shown.shape
     assert (w, h) == turn.shown
     ys, xs = np.nonzero(shown)

@@ -23,6 +23,7 @@ from vtid.media.containers import open_input, open_output, output_format, readin
 from vtid.media.decode import Decoder, main_video, require_whole_file
 from vtid.media.encoders import proxy_plan
 from vtid.media.hardware import Hardware
+from vtid.media.sidedata import is_mirrored
 
 LONG, SHORT = 1280, 720
 """A proxy lies within a box of these sides, upright or lying."""
@@ -91,7 +92,7 @@ class _Shrinker:
     def __init__(self, first: VideoFrame, stream: VideoStream) -> None:
         turn = -round(first.rotation / 90) * 90 % 360
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        shape = Shape(first.width, first.height, aspect, turn)
+        shape = Shape(first.width, first.height, aspect, turn, is_mirrored(first))
         self.width, self.height = small(shape)
         self._canvas = Canvas(self.width, self.height, Fraction(25))
         fill = Placing(fit="stretch")

@@ -18,6 +18,7 @@ from vtid.media.compose.graphs import Chain, to_sdr
 from vtid.media.containers import open_input, reading
 from vtid.media.decode import Decoder, main_video
 from vtid.media.frame import PlanarFrame
+from vtid.media.sidedata import is_mirrored
 from vtid.media.smart.index import Index, read_index
 from vtid.media.still import write_picture
 
@@ -127,7 +128,7 @@ def _shrinker(frame: VideoFrame, path: Path, side: int) -> Chain:
         width, height = height, width
     by = Fraction(side) / max(width, height)
     size = max(2, 2 * round(width * by / 2)), max(2, 2 * round(height * by / 2))
-    shape = Shape(frame.width, frame.height, aspect, turn)
+    shape = Shape(frame.width, frame.height, aspect, turn, is_mirrored(frame))
     fill, canvas = Placing(fit="stretch"), Canvas(*size, Fraction(25))
     placed = place(shape, fill, canvas, pad=False)
     return Chain(frame, [*to_sdr(frame, reduced(shape, fill, canvas)), *placed.filters, ("format", "yuv420p")])

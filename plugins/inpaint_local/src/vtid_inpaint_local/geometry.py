@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from msgspec import Struct
 
-from vtid.sdk import Box, Coordinates
+from vtid.sdk import Box, Coordinates, VideoStream
 
 from .arrays import Pixels
 
@@ -65,13 +65,26 @@ def text_height(box: Box) -> int:
 
 
 class Turn(Struct, frozen=True):
-    """How a player turns the coded picture before it shows it: detectors want it shown, pixels lie as coded."""
+    """How a player turns the coded picture before it shows it: detectors want it shown, pixels lie as coded.
+
+    What it mirrors, it first puts upside down and then turns.
+    """
 
     rotation: int
     """Degrees counter-clockwise: 0, 90, 180 or 270."""
     width: int
     """Of the coded picture."""
     height: int
+    mirrored: bool = False
+
+    @classmethod
+    def of(cls, stream: VideoStream) -> Turn:
+        """That of a film."""
+        return cls(stream.rotation, stream.width, stream.height, stream.mirrored)
+
+    def cropped(self, width: int, height: int) -> Turn:
+        """The same of a part of the coded picture."""
+        return Turn(self.rotation, width, height, self.mirrored)
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -80,7 +93,13 @@ class Turn(Struct, frozen=True):
 
     def upright(self, picture: Pixels) -> Pixels:
         """A coded picture (or a crop) as shown."""
-        return np.ascontiguousarray(np.rot90(picture, self.rotation // 90))
+        flipped = picture[::-1] if self.mirrored else picture
+        return np.ascontiguousarray(np.rot90(flipped, self.rotation // 90))
+
+    def coded(self, picture: Pixels) -> Pixels:
+        """A picture as shown (or a crop) as it is coded."""
+        turned = np.rot90(picture, -(self.rotation // 90))
+        return np.ascontiguousarray(turned[::-1] if self.mirrored else turned)
 
     def coded_box(self, box: tuple[float, float, float, float], width: int, height: int) -> Box:
         """A box found in an upright picture of this width and height, in the coded picture that it came from."""
@@ -91,6 +110,9 @@ class Turn(Struct, frozen=True):
             x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0
         elif self.rotation == 270:
             x0, y0, x1, y1 = y0, width - x1, y1, width - x0
+        if self.mirrored:
+            coded_height = width if self.rotation % 180 else height
+            y0, y1 = coded_height - y1, coded_height - y0
         return round(x0), round(y0), round(x1), round(y1)
 
     def coded_region(self, at: Coordinates) -> Box:
@@ -101,6 +123,8 @@ class Turn(Struct, frozen=True):
 
     def shown_region(self, box: Box) -> Coordinates:
         """A box of the coded picture, in fractions of the picture as shown."""
+        if self.mirrored:
+            box = box[0], self.height - box[3], box[2], self.height - box[1]
         back = Turn(-self.rotation % 360, *self.shown)
         x0, y0, x1, y1 = back.coded_box(box, self.width, self.height)
         w, h = self.shown

@@ -87,8 +87,7 @@ class MaskFile:
     def _along(self, times: Sequence[float]) -> Iterator[Mask]:
         """The mask for each of these times: of its frames the last that is shown by then."""
         assert self._info is not None
-        stream = self._info.video[0]
-        turn = Turn(stream.rotation, stream.width, stream.height)
+        turn = Turn.of(self._info.video[0])
         # Times are floats, and containers count in their own ticks: the frame of this moment is not the one before.
         masks = ((f.time_s - 0.002, turn.upright(f.luma())) for f in self._media.frames(self._path))
         _, now = next(masks)
@@ -131,7 +130,7 @@ class MaskFile:
         if (w, h) != (width, height):
             how = cv2.INTER_AREA if w > width else cv2.INTER_LINEAR
             plane = np.asarray(cv2.resize(plane, (width, height), interpolation=how))
-        return np.ascontiguousarray(np.rot90(_undotted(plane > WHITE), -(self._turn.rotation // 90)))
+        return self._turn.coded(_undotted(plane > WHITE))
 
     def _probed(self) -> MediaInfo:
         """What the mask is as a video. A person who gave two files must read which of them is bad."""

@@ -47,7 +47,7 @@ class _Preview:
         if not self.info.video:
             raise StepError("There is no picture in this file.")
         self.stream = self.info.video[0]
-        self.turn = Turn(self.stream.rotation, self.stream.width, self.stream.height)
+        self.turn = Turn.of(self.stream)
         self.zones = Zones(regions(params, self.info), self.turn)
         self.frame_bytes = int(self.stream.width * self.stream.height * (1.5 if self.stream.bit_depth <= 8 else 3))
         self.mask = mask_of(ctx, inputs.mask, self.turn, self.info)

@@ -98,7 +98,7 @@ def text_at(picture: Pixels, event: Event, gone: Mask, detector: Detector, turn:
     h, w = picture.shape[:2]
     crop = grow(event.box, 24, 24, w, h)
     shown = turn.upright(picture[crop[1] : crop[3], crop[0] : crop[2]])
-    inner = Turn(turn.rotation, crop[2] - crop[0], crop[3] - crop[1])
+    inner = turn.cropped(crop[2] - crop[0], crop[3] - crop[1])
     for found in boxes_of(look_closely(detector, shown)):
         box = shift(inner.coded_box(found.box, shown.shape[1], shown.shape[0]), crop[0], crop[1])
         # Shown a picture without any text, these networks like to answer with one box around most of it.
