@@ -87,6 +87,31 @@ def test_what_is_no_document(vtid: Callable[..., Any], folder: Path) -> None:
     (folder / "film.json").write_text("{")
     assert "film.json: is no valid JSON" in vtid("compose", "film.json").err
     assert "nix.json: cannot be read" in vtid("compose", "nix.json").err
+    for deep in ("[" * 100_000, '{"clips":' + "[" * 500 + "]" * 500 + "}"):
+        (folder / "film.json").write_text(deep)
+        said = vtid("compose", "film.json")
+        assert said.code == 2
+        assert "nested" in said.err
+
+
+def test_a_document_with_a_mark_before_it(vtid: Callable[..., Any], folder: Path) -> None:
+    path = write(folder)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert "in order" in vtid("compose", "film.json", "--check").out
+
+
+def test_names_longer_than_names_can_be(vtid: Callable[..., Any], folder: Path) -> None:
+    write(folder, clips=[{"video_url": "a" * 1000}])
+    said = vtid("compose", "film.json")
+    assert (said.code, "clips[0].video_url: there is no file aaa" in said.err) == (2, True), said.err
+    write(folder)
+    said = vtid("compose", "film.json", "-o", "a" * 1000 + ".mp4")
+    assert (said.code, "cannot be written" in said.err) == (2, True), said.err
+
+
+def test_a_font_that_is_none_is_called_by_its_own_name(vtid: Callable[..., Any], folder: Path) -> None:
+    write(folder, overlays=[{"text": "x", "font": "a.mp4"}])
+    assert "overlays[0].font: a.mp4 is no font that can be read" in vtid("compose", "film.json", "--check").err
 
 
 def test_the_name_of_the_film_says_its_format(vtid: Callable[..., Any], folder: Path) -> None:

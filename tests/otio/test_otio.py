@@ -198,6 +198,13 @@ def test_all_that_goes_nowhere_is_listed(tmp_path: Path) -> None:
         ('{"a": 1}', "holds no timeline but a"),
         (schema.Clip("a").to_json_string(), "holds no timeline but a Clip"),
         (None, "cannot be read"),
+        ("[" * 100_000, "nested more than 200 levels deep"),
+        ("[" * 300 + "]" * 300, "nested more than 200 levels deep"),
+        ('{"OTIO_SCHEMA": "Timeline.1", "tracks": null}', "makes no sense"),
+        (
+            schema.Timeline("a", tracks=[video(clip("a.mov", 0, 1, length=5))]).to_json_string().replace("25", "0"),
+            "sense",
+        ),
     ],
 )
 def test_what_is_no_timeline(tmp_path: Path, text: str | None, words: str) -> None:

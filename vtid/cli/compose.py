@@ -16,7 +16,7 @@ from vtid.cli.output import Output
 from vtid.cli.run import stop_once, watched
 from vtid.domain.complaints import complaints
 from vtid.domain.composition import ASSET, WEB, with_files_renamed
-from vtid.domain.merging import filled, table
+from vtid.domain.merging import filled, read_json, table
 from vtid.errors import Conflict, InvalidInput, Problem, StepFailed, VtidError
 
 if TYPE_CHECKING:
@@ -185,11 +185,9 @@ def _in_the_documents_words(message: str, problems: Sequence[Problem], film: _Fi
 def _document(spec: Path) -> dict[str, Any]:
     """The document as it is written. Raises `InvalidInput` where it cannot be read or is no JSON."""
     try:
-        document = msgspec.json.decode(spec.read_bytes())
+        document = read_json(spec.read_bytes(), str(spec))
     except OSError as error:
         raise _wrong(str(spec), f"cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise _wrong(str(spec), f"is no valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise _wrong(str(spec), "is no JSON object with clips in it")
     return document
@@ -204,14 +202,14 @@ def _film(spec: Path, document: dict[str, Any], reach: Reach) -> _Film:
 
     def named(value: str, place: str, machine: bool) -> str:
         path = spec.parent / value
-        if not value or value.startswith(ASSET) or (machine and not value.startswith(WEB) and not path.is_file()):
+        if not value or value.startswith(ASSET) or (machine and not value.startswith(WEB) and not _is_file(path)):
             return value
         source = f"file_{len(known) + 1}"
         try:
             if value.startswith(WEB):
                 key = str(check_url(value, place, reach))
                 found.urls[known.setdefault(key, source)] = key
-            elif path.is_file():
+            elif _is_file(path):
                 key = str(path.resolve())
                 found.files[known.setdefault(key, source)] = Path(key)
             else:
@@ -226,6 +224,14 @@ def _film(spec: Path, document: dict[str, Any], reach: Reach) -> _Film:
     return msgspec.structs.replace(found, document=with_files_renamed(document, named))
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is one that may be looked at; a name may be longer than names can be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _goal(spec: Path, target: Path | None, document: dict[str, Any], *, overwrite: bool) -> Path:
     """Where the film goes; its ending is the document's format, and where that says none, the other way round."""
     output = document.setdefault("output", {})
@@ -235,11 +241,15 @@ def _goal(spec: Path, target: Path | None, document: dict[str, Any], *, overwrit
         output["format"] = target.suffix[1:].lower()
     ending = f".{output.get('format', 'mp4')}"
     goal = target or spec.with_suffix(ending)
-    if goal.is_dir():
-        goal /= spec.with_suffix(ending).name
+    try:
+        if goal.is_dir():
+            goal /= spec.with_suffix(ending).name
+        exists = goal.exists()
+    except OSError as error:
+        raise _wrong("-o", f"{goal} cannot be written: {error.strerror}") from error
     if goal.suffix.lower() != ending:
         raise _wrong("-o", f"the document's output.format is {ending[1:]}, so call it {goal.with_suffix(ending)}")
-    if goal.exists() and not overwrite:
+    if exists and not overwrite:
         raise Conflict(f"{goal} exists already.", suggestion="Choose another name, or say --overwrite.")
     return goal
 

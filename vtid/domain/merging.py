@@ -6,6 +6,7 @@ has none. A text that is one field and nothing else takes over the value as it i
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -18,6 +19,9 @@ import msgspec
 from vtid.errors import InvalidInput, Problem, did_you_mean
 
 FIELDS, VALUES = "fields", "values"
+_DEEPEST = 32
+"""Levels of a document; those of a film have six. What goes down level by level needs no more of Python's stack."""
+
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 Value = str | int | float | bool
@@ -32,8 +36,11 @@ def filled(document: Mapping[str, Any], values: Mapping[str, Any] | None = None,
         row: what the values are of, for complaints.
 
     Raises:
-        InvalidInput: with every field that is not known or has no value, at its place.
+        InvalidInput: with every field that is not known or has no value, at its place; or it is nested without end.
     """
+    if is_deep(document, _DEEPEST):
+        words = f"is nested more than {_DEEPEST} levels deep; no film is"
+        raise InvalidInput(f"The document {words}.", problems=[Problem("", words)])
     known = document.get(FIELDS) or {}
     problems: list[Problem] = []
     if values is not None and not _plain(values):
@@ -52,6 +59,21 @@ def filled(document: Mapping[str, Any], values: Mapping[str, Any] | None = None,
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     return body  # type: ignore[no-any-return]
+
+
+def is_deep(document: Any, most: int) -> bool:
+    """Whether what JSON says is nested more than so many levels deep."""
+    level: list[Any] = [document]
+    for _ in range(most):
+        if not level:
+            return False
+        level = [
+            part
+            for one in level
+            if isinstance(one, Mapping | list)
+            for part in (one.values() if isinstance(one, Mapping) else one)
+        ]
+    return bool(level)
 
 
 def _plain(values: object) -> bool:
@@ -119,6 +141,20 @@ def _written(value: Value | None) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def read_json(raw: bytes, name: str) -> Any:
+    """What JSON says, also with the mark that some editors put before it.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        return msgspec.json.decode(raw.removeprefix(codecs.BOM_UTF8))
+    except msgspec.DecodeError as error:
+        raise _wrong(name, f"is no valid JSON: {error}") from error
+    except RecursionError as error:
+        raise _wrong(name, "is no valid JSON: it is nested too deep") from error
+
+
 def table(raw: bytes, name: str) -> Sequence[dict[str, Any]]:
     """The rows of a table: JSON, a list of objects; or CSV, the first line of which names the fields.
 
@@ -127,10 +163,7 @@ def table(raw: bytes, name: str) -> Sequence[dict[str, Any]]:
     """
     rows: Any
     if name.lower().endswith(".json"):
-        try:
-            rows = msgspec.json.decode(raw)
-        except msgspec.DecodeError as error:
-            raise _wrong(name, f"is no valid JSON: {error}") from error
+        rows = read_json(raw, name)
         if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
             raise _wrong(name, 'is to be a list of objects, as [{"name": "Ann"}, {"name": "Bob"}]')
     else:
@@ -147,4 +180,4 @@ def table(raw: bytes, name: str) -> Sequence[dict[str, Any]]:
 
 
 def _wrong(name: str, words: str) -> InvalidInput:
-    return InvalidInput(f"{name} {words}", problems=[Problem(name, words)])
+    return InvalidInput(f"{name}: {words}", problems=[Problem(name, words)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from msgspec import Struct
 
 from vtid.domain.composition import Placed
+from vtid.domain.merging import is_deep
 from vtid.errors import InvalidInput, Problem, Unavailable
 from vtid.otio.reading import Reader
 from vtid.otio.writing import timeline_of
 
 ENDING = ".otio"
+_DEEPEST = 200
+"""Levels; stacks in stacks, which some programs write, take some four each."""
 
 
 class Imported(Struct, frozen=True):
@@ -33,9 +37,14 @@ def import_from(path: Path) -> Imported:
     """
     otio = _library()
     try:
+        # Its own reader goes down level by level without looking, and takes the process with it.
+        if is_deep(json.loads(path.read_bytes()), _DEEPEST):
+            raise _wrong(path, f"is nested more than {_DEEPEST} levels deep")
         found = otio.adapters.from_name("otio_json").read_from_file(str(path))
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise _wrong(path, f"is nested more than {_DEEPEST} levels deep") from error
     except (otio.exceptions.OTIOError, ValueError) as error:
         raise _wrong(path, f"is no OpenTimelineIO file: {' '.join(str(error).split())[:200]}") from error
     if isinstance(found, otio.schema.SerializableCollection):
@@ -43,7 +52,11 @@ def import_from(path: Path) -> Imported:
     if not isinstance(found, otio.schema.Timeline):
         raise _wrong(path, f"holds no timeline but a {type(found).__name__}")
     reader = Reader(otio)
-    return Imported(reader.document(found), reader.unmapped)
+    try:
+        return Imported(reader.document(found), reader.unmapped)
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        # The library takes anything: tracks that are null, a rate of 0.
+        raise _wrong(path, f"holds a timeline that makes no sense: {error}") from error
 
 
 def export_to(path: Path, document: Mapping[str, Any], fps: float, placed: Sequence[Placed]) -> list[str]:

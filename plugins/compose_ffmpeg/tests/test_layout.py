@@ -14,12 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from vtid import presets
 from vtid.domain.step import check_params
+from vtid.media.containers import output_format
+from vtid.media.encoders import composing_plan
 from vtid.plugins import spec_of
-from vtid.sdk import AudioStream, Footage, InvalidInput, MediaInfo, Plain, Still, VideoStream
+from vtid.sdk import AudioStream, Footage, InvalidInput, MediaInfo, Plain, Still, VideoStream, Writing
 from vtid_compose_ffmpeg import Compose
 from vtid_compose_ffmpeg.document import TRANSITIONS, Composition, TransitionType
 from vtid_compose_ffmpeg.given import Given
 from vtid_compose_ffmpeg.layout import Laid, lay_out
+from vtid_compose_ffmpeg.making import CODECS
 
 
 def film(seconds: float, *, audio: bool = True, rate: str = "25/1", size: tuple[int, int] = (1920, 1080)) -> MediaInfo:
@@ -43,8 +46,9 @@ FILES = {
         "song": SOUND,
         "logo": IMAGE,
         "font": None,
+        "nothing": MediaInfo("wav", 1, 0.0, audio=(AudioStream(0, "pcm_s16le", 48000, 2),)),
     }.items()
-}
+} | {"asset:cut": Given(Path("cut"), "cut.mp4", None, "the index (moov) is missing")}
 
 A, B = {"video_url": "asset:a"}, {"video_url": "asset:b"}
 RED = {"color": "#FF0000", "duration": 2}
@@ -202,6 +206,14 @@ WRONG: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([{"video_url": "asset:x"}], {}, 'clips[0].video_url: there is no file "asset:x"'),
     ([{"video_url": "asset:songs"}], {}, 'there is no file "asset:songs"; did you mean "asset:song"?'),
     ([{"video_url": "asset:font"}], {}, "clips[0].video_url: font is no media file"),
+    ([{"video_url": "asset:cut"}], {}, "clips[0].video_url: cut.mp4 is no media file: the index (moov) is missing"),
+    ([A], {"audio": {"music_url": "asset:cut"}}, "audio.music_url: cut.mp4 is no media file: the index"),
+    ([{"video_url": "asset:nothing"}], {}, "clips[0].video_url: holds nothing: it lasts 0 s"),
+    ([A], {"audio": {"music_url": "asset:nothing"}}, "audio.music_url: holds nothing: it lasts 0 s"),
+    ([{**A, "duration": 1e-9}], {}, "clips[0].duration: is too short"),
+    ([A], {"output": {"bitrate": "999999999M"}}, "output.bitrate: must be at least 1k and at most 1000M"),
+    ([A], {"output": {"bitrate": "0k"}}, "output.bitrate: must be at least 1k and at most 1000M"),
+    ([A], {"output": {"format": "webm", "codec": "h264"}}, "output.codec: webm holds no h264; use vp9 or av1"),
     ([{"video_url": "asset:logo"}], {}, "clips[0].video_url: is a still picture; call it image_url"),
     ([{"image_url": "asset:a", "duration": 1}], {}, "clips[0].image_url: is no still picture; call it video_url"),
     ([{"color": "#000000"}], {}, "clips[0].duration: say how long it is seen"),
@@ -255,6 +267,24 @@ def test_every_complaint_names_its_place(clips: list[dict[str, Any]], more: dict
     with pytest.raises(InvalidInput) as caught:
         laid(*clips, **more)
     assert words in "\n".join(map(str, caught.value.problems))
+
+
+@pytest.mark.parametrize("ending", sorted(CODECS))
+def test_what_a_format_holds_is_what_is_written_into_it(ending: str) -> None:
+    def taken(codec: str) -> bool:
+        try:
+            return bool(composing_plan(laid(A).canvas, output_format(Path(f"x.{ending}")), Writing(codec=codec)))
+        except InvalidInput:
+            return False
+
+    assert {codec for codec in ("h264", "hevc", "av1", "vp9") if taken(codec)} == set(CODECS[ending])
+
+
+def test_the_last_frame_is_there_until_it_is_over() -> None:
+    assert laid(RED, output={"format": "png", "time": 1.999}).part == (49, 50)
+    assert laid(RED, output={"range": {"start_time": 1.999}}).part == (49, 50)
+    with pytest.raises(InvalidInput, match="past the end"):
+        laid(RED, output={"format": "png", "time": 2})
 
 
 def test_all_complaints_come_at_once() -> None:

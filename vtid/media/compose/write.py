@@ -6,15 +6,16 @@ have their own ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 from numpy.typing import NDArray
 
 from vtid.domain.timeline import Composed, Stretch, Timeline, Writing
-from vtid.errors import Misfit
+from vtid.errors import Misfit, StepError
 from vtid.media.compose.animation import animated
 from vtid.media.compose.copying import arrange
 from vtid.media.compose.joined import joined, timescale
@@ -22,7 +23,7 @@ from vtid.media.compose.softtrack import SoftTrack
 from vtid.media.compose.soundtrack import SOUND_FILES, SoundTrack, sounded
 from vtid.media.compose.stack import stacked
 from vtid.media.containers import open_output, output_format, removed_on_failure
-from vtid.media.encoders import composing_plan
+from vtid.media.encoders import EncodePlan, composing_plan
 from vtid.media.hardware import Hardware
 from vtid.media.still import write_picture
 
@@ -92,7 +93,8 @@ def _rendered(
     with ExitStack() as held:
         held.enter_context(removed_on_failure(target))
         out = held.enter_context(open_output(target, timescale=timescale(timeline.canvas)))
-        video = held.enter_context(hardware.track(out, plan, threads, frame_threads=True))
+        with _encoding(plan):
+            video = held.enter_context(hardware.track(out, plan, threads, frame_threads=True))
         sound = SoundTrack(out, timeline, writing, threads) if timeline.mix is not None else None
         if sound:
             held.enter_context(closing(sound))
@@ -101,7 +103,9 @@ def _rendered(
         for frame in stacked(timeline, threads):
             frame.pts, frame.time_base = written, each
             frame.pict_type = 0  # or the encoder repeats the source's I, P and B
-            out.mux(video.encode(frame))
+            with _encoding(plan):
+                packets = video.encode(frame)
+            out.mux(packets)
             written += 1
             if sound:
                 sound.write_until(written * each)
@@ -110,7 +114,9 @@ def _rendered(
             progress(written)
         if written != timeline.frames:
             raise RuntimeError(f"{written} frames were composed, and {timeline.frames} were to be")
-        out.mux(video.encode(None))
+        with _encoding(plan):
+            packets = video.encode(None)
+        out.mux(packets)
         loudness = sound.finish() if sound else None
     return Composed(
         frames=written,
@@ -120,3 +126,15 @@ def _rendered(
         loudness=loudness,
         stretches=(Stretch(0, written, copied=False, why=why),),
     )
+
+
+@contextmanager
+def _encoding(plan: EncodePlan) -> Iterator[None]:
+    """Turns what an encoder says into `StepError`: that it refuses a size or a rate, or finds no memory, is no bug."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise StepError(
+            f"{plan.encoder} cannot encode {plan.width}×{plan.height} pictures like this ({error.strerror}).",
+            suggestion="Ask for a smaller output.resolution, or another output.codec.",
+        ) from error

@@ -43,7 +43,9 @@ def lines_of(
         for one in moved
         if one.start_s < end and one.end_s > 0
     )
-    if not seen:
+    if not found:
+        complaints.warn(f"{_HERE}.url", "holds no line that ends after it begins")
+    elif not seen:
         complaints.warn(f"{_HERE}.url", f"none of the {len(found)} lines comes while the film lasts ({end:g} s)")
     return seen
 

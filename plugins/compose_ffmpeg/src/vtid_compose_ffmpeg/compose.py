@@ -73,11 +73,11 @@ def given(files: Mapping[str, File], media: Media, threads: int) -> dict[str, Gi
     """
 
     def looked_at(file: File) -> Given:
+        path, name = Path(file.path), file.name or Path(file.path).name
         try:
-            info = media.probe(file.path)
-        except InvalidInput:  # a font, for one; whoever needs media of it will complain
-            info = None
-        return Given(Path(file.path), file.name or Path(file.path).name, info)
+            return Given(path, name, media.probe(path))
+        except InvalidInput as error:  # a font, for one; whoever needs media of it will complain
+            return Given(path, name, None, error.problems[0].message if error.problems else "")
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
         found = pool.map(looked_at, files.values())

@@ -27,17 +27,20 @@ def font_of(text: doc.Text, place: str, files: Mapping[str, Given], complaints: 
     """The font file of a text; None, and a complaint, where there is none or it lacks what is to be written."""
     if text.font is None:
         path: Path | None = Path(font_roboto.RobotoBold if text.bold else font_roboto.Roboto)
+        name = "Roboto, the default font,"
     elif text.font.startswith(_ASSET):
         path = files[text.font].path if text.font in files else None
         if path is None:
             complaints.add(
                 f"{place}.font", f'there is no file "{text.font}"{did_you_mean(text.font, files)}', "unknown"
             )
+        name = files[text.font].name if path else ""
     else:
         path = installed().get(text.font.removesuffix(Path(text.font).suffix) if _has_ending(text.font) else text.font)
         if path is None:
             hint = did_you_mean(text.font, installed())
             complaints.add(f"{place}.font", f'no font file of this machine is called "{text.font}"{hint}', "unknown")
+        name = path.name if path else ""
     if path is None:
         return None
     if text.font is not None and text.bold:
@@ -45,13 +48,13 @@ def font_of(text: doc.Text, place: str, files: Mapping[str, Given], complaints: 
     try:
         known = characters(path)
     except (TTLibError, OSError, ValueError):
-        complaints.add(f"{place}.font", f"{path.name} is no font that can be read; give a TrueType or OpenType file")
+        complaints.add(f"{place}.font", f"{name} is no font that can be read; give a TrueType or OpenType file")
         return None
     missing = sorted({one for one in text.text if _is_drawn(one) and ord(one) not in known})
     if missing:
         shown = ", ".join(f"“{one}” (U+{ord(one):04X})" for one in missing[:5]) + (" …" if len(missing) > 5 else "")
-        name = "Roboto, the default font," if text.font is None else f"the font {path.name}"
-        complaints.add(f"{place}.text", f"{name} has no glyph for {shown}; name a font that has, with font", "no_glyph")
+        who = name if text.font is None else f"the font {name}"
+        complaints.add(f"{place}.text", f"{who} has no glyph for {shown}; name a font that has, with font", "no_glyph")
     return path
 
 

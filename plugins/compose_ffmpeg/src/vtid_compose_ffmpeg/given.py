@@ -20,6 +20,13 @@ class Given(Struct, frozen=True):
     """As people call it."""
     info: MediaInfo | None
     """None for what is no media, such as a font."""
+    wrong: str = ""
+    """Why it is none."""
+
+    @property
+    def refusal(self) -> str:
+        """In words, where it is no media and was to be."""
+        return f"{self.name} is no media file{self.wrong and f': {self.wrong}'}"
 
 
 class Seen(Struct, frozen=True):

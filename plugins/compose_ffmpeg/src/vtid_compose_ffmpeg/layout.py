@@ -136,7 +136,7 @@ def _info(clip: doc.Clip, number: int, files: Mapping[str, Given], complaints: C
     given = file_named(clip.source, f"{here}.{named[0]}", files, complaints)
     info = given.info if given else None
     if given and info is None:
-        complaints.add(f"{here}.{named[0]}", f"{given.name} is no media file")
+        complaints.add(f"{here}.{named[0]}", given.refusal)
     elif info and clip.video_url and info.kind == "image":
         complaints.add(f"{here}.video_url", "is a still picture; call it image_url")
     elif info and clip.image_url and info.kind != "image":
@@ -246,6 +246,9 @@ def _length(
             return None
     elif clip.duration is not None and not isinstance(clip.duration, str):
         asked, place = exact(clip.duration), f"{here}.duration"
+        if asked <= 0:
+            complaints.add(place, "is too short: less than a millionth of a second")
+            return None
     if clip.source is None and clip.color is None:  # which was complained of
         return None
     if clip.video_url is None:
@@ -263,6 +266,9 @@ def _of_source(
     """Seconds that a stretch of a source lasts."""
     begin, speed = exact(clip.trim_start), exact(clip.speed)
     past = f"past the end of the source ({float(whole):g} s)"
+    if whole <= 0:
+        complaints.add(f"{here}.video_url", "holds nothing: it lasts 0 s")
+        return None
     if begin >= whole:
         complaints.add(f"{here}.trim_start", past, "past_end")
         return None

@@ -31,7 +31,7 @@ def part_of(output: doc.Output, canvas: Canvas, frames: int, complaints: Complai
     if output.format in STILLS:
         if output.range:
             complaints.add("output.range", f"a {output.format} is one picture; say which by time")
-        first = nearest(exact(output.time or 0.0) * canvas.rate)
+        first = _frame_at(output.time or 0.0, canvas, frames)
         if first >= frames > 0:
             complaints.add("output.time", length, "past_end")
         return first, first + 1
@@ -40,7 +40,7 @@ def part_of(output: doc.Output, canvas: Canvas, frames: int, complaints: Complai
     if not output.range:
         return 0, frames
     begin, end = output.range.start_time, output.range.end_time
-    first = nearest(exact(begin) * canvas.rate)
+    first = _frame_at(begin, canvas, frames)
     last = frames if end is None else min(frames, nearest(exact(end) * canvas.rate))
     if first >= frames > 0:
         complaints.add("output.range.start_time", length, "past_end")
@@ -50,6 +50,24 @@ def part_of(output: doc.Output, canvas: Canvas, frames: int, complaints: Complai
         complaints.add("output.range.end_time", length, "past_end")
     return first, last
 
+
+def _frame_at(seconds: float, canvas: Canvas, frames: int) -> int:
+    """The frame nearest to a time; the last one for all of the time that it is seen."""
+    at = exact(seconds) * canvas.rate
+    return min(nearest(at), frames - 1) if at < frames else nearest(at)
+
+
+CODECS: dict[str, tuple[str, ...]] = {
+    "mp4": ("h264", "hevc", "av1", "vp9"),
+    "mov": ("h264", "hevc", "av1", "vp9"),
+    "mkv": ("h264", "hevc", "av1", "vp9"),
+    "webm": ("vp9", "av1"),
+    "avi": ("h264", "av1", "vp9"),
+}
+"""What each format of video holds of the codecs that may be asked for."""
+
+_BIT_RATES = 1_000, 1_000_000_000
+"""Bits per second that encoders can be asked for."""
 
 _HOLDS = {"mp4": ("h264", "hevc"), "mov": ("h264", "hevc"), "webm": ("vp9",), "mkv": ("h264", "hevc", "vp9")}
 """Codecs of a source that `auto` keeps, by format."""
@@ -70,9 +88,14 @@ def writing_of(output: doc.Output, first: MediaInfo | None, presets: Presets, co
         own = first.video[0].codec if first and first.video else None
         if (output.resolution, output.fps) == ("source", "source") and own in _HOLDS.get(output.format, ()):
             codec = own
+    elif codec not in CODECS.get(output.format, (codec,)):
+        complaints.add("output.codec", f"{output.format} holds no {codec}; use {' or '.join(CODECS[output.format])}")
+        return Writing()
     bit_rate = None
     if output.bitrate:
         bit_rate = round(float(output.bitrate[:-1]) * {"k": 1_000, "M": 1_000_000}[output.bitrate[-1]])
+        if not _BIT_RATES[0] <= bit_rate <= _BIT_RATES[1]:
+            complaints.add("output.bitrate", "must be at least 1k and at most 1000M")
     try:
         sound = presets.get(output.quality).audio_kbps * 1000
         if output.format in (ANIMATION, *STILLS, *SOUNDS):

@@ -119,9 +119,12 @@ def _sound(
     if given is None:
         return []
     if given.info is None or not given.info.audio:
-        complaints.add(place + url, f"{given.name} has no sound")
+        complaints.add(place + url, f"{given.name} has no sound" if given.info else given.refusal)
         return []
     whole, begin = exact(given.info.duration_s), exact(track.trim_start)
+    if whole <= 0:
+        complaints.add(place + url, "holds nothing: it lasts 0 s")
+        return []
     end = exact(track.trim_end) if track.trim_end is not None else whole
     if begin >= whole:
         name = "audio.music_start" if place == "audio.music" else f"{place}.trim_start"
