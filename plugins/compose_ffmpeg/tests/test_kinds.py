@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from tests.media.compose.films import RATE, draw, grey, heard, numbers, pictures, pitch
 from vtid.media import PyAVMedia, probe
-from vtid.sdk import File, InvalidInput
+from vtid.sdk import Canvas, Clip, File, InvalidInput, Plain, StepError, Timeline, Writing
 from vtid.testing import run_step
 from vtid_compose_ffmpeg import Compose, Plan
 
@@ -157,3 +158,12 @@ def test_what_makes_no_sense_is_said(tmp_path: Path, source: Path, output: Any, 
 def test_no_sound_where_there_is_none(tmp_path: Path, source: Path) -> None:
     with pytest.raises(InvalidInput, match=r"output\.format: there is no sound in the film for a mp3"):
         compose(tmp_path, source, {"format": "mp3"}, clips=[{"color": "#000000", "duration": 1}])
+
+
+def test_what_an_encoder_refuses_is_no_bug(tmp_path: Path) -> None:
+    """Settings that nothing before it looks at: x264 takes bit rates of 31 bits."""
+    timeline = Timeline(Canvas(160, 90, Fraction(25)), 5, (Clip(Plain((255, 0, 0)), 0, 5),))
+    target = tmp_path / "film.mp4"
+    with pytest.raises(StepError, match="libx264 cannot encode 160×90 pictures like this"):
+        PyAVMedia().compose(timeline, target, Writing(bit_rate=10**15))
+    assert not target.exists()
