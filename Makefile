@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
+# Whoever has told Python to keep no byte code would have each of the many processes of a test compile vtid anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-quick test-easyocr lint format check wheels bench-engine bench-web bench-inpaint bench-uploads bench-watch constraints clean

@@ -17,7 +17,7 @@ from vtid.media.synth import Subtitle, draw_clip
 from vtid.models import Store
 from vtid.sdk import InvalidInput, Model, NeedsAttention, Video
 from vtid.testing import run_step
-from vtid_inpaint_local import dbnet, detect, detectors, easy, subnormal
+from vtid_inpaint_local import dbnet, detect, detectors, easy, rapid, subnormal
 from vtid_inpaint_local.dbnet import DbNet, lines
 from vtid_inpaint_local.geometry import cover
 from vtid_inpaint_local.kinds import KINDS
@@ -89,6 +89,20 @@ def test_text_of_every_script_is_taken_for_text_and_removed(script, context, tmp
     at = report.events[0].at
     found = tuple(round(v) for v in (at.x * 640, at.y * 360, (at.x + at.width) * 640, (at.y + at.height) * 360))
     assert cover(box, found) > 0.9
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("degrees", [0, 7, 90])
+def test_looks_are_rapidocrs_to_the_pixel(script, degrees):
+    picture = bgr(written(script)[0])
+    picture[40:120] = picture[260:340]  # two lines
+    picture = cv2.warpAffine(picture, cv2.getRotationMatrix2D((320, 180), degrees, 1), (640, 360))
+    with subnormal.as_zero():
+        got = rapid.engine(1, 960)(picture, use_det=True, use_cls=False, use_rec=False)
+    theirs = [rapid.bounds(quad) for quad in got.boxes]
+    ours = the_default().boxes(picture)
+    assert [one.box for one in ours] == theirs
+    assert sorted(one.score for one in ours) == pytest.approx(sorted(got.scores), abs=1e-5)
 
 
 def test_what_is_next_to_zero_is_zero_while_a_network_runs_and_changes_nothing_that_is_found(monkeypatch):

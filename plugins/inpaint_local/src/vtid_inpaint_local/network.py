@@ -32,14 +32,15 @@ class Network:
     Args:
         path: of the file.
         threads: that one run may use.
+        arena: keep the memory of the largest picture for good. Without, it is asked of the system anew for each.
 
     Raises:
         InvalidInput: the file cannot be loaded.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, *, arena: bool = False) -> None:
         self._path = path
-        self._session = _session(path, threads)
+        self._session = _session(path, threads, arena=arena)
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
 
@@ -94,14 +95,16 @@ def is_picture(port: Port, channels: int) -> bool:
     )
 
 
-def _session(path: Path, threads: int) -> Any:
+def _session(path: Path, threads: int, *, arena: bool) -> Any:
     import onnxruntime  # noqa: PLC0415 - 0.2 s, only where a model is used
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest picture for good
+    options.enable_cpu_mem_arena = arena
     options.use_deterministic_compute = True
+    # Threads that spin while they have nothing to do take the cores from whoever decodes beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry(subnormal.SESSION, "1")
     options.log_severity_level = 4
     try:

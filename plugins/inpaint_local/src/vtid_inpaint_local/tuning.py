@@ -50,7 +50,9 @@ DB_SIDE = 960
 """Pixels of the longer side that it is shown at most: PP-OCR misses lines at 1280 that it finds at 960, and takes twice
 as long."""
 DB_CHANCE = 0.3
-"""Probability from which a pixel belongs to a line. This and the two below are the paper's, as RapidOCR has them."""
+"""Probability from which a pixel belongs to a line. This and the three below are the paper's, as RapidOCR has them."""
+DB_SCORE = 0.5
+"""The mean probability of a patch from which RapidOCR takes it for a line."""
 DB_MIN_PX = 3
 """Smaller side of a patch, in pixels of the map; smaller ones are noise."""
 DB_GROW = 1.6
