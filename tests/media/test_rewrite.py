@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.media.smart.films import smart
 from vtid.errors import Cancelled, InvalidInput, MediaError
 from vtid.media import remux
 from vtid.media.synth import Look
@@ -375,3 +376,23 @@ def test_quick_is_another_preset_of_x264_unless_one_was_said(clip, tmp_path, med
     media.rewrite(clip(), target, untouched, options=options)
     written = target.read_bytes()  # x264 tells its settings in the first picture's packet
     assert {each for each in settings if each not in written} == set()
+
+
+@pytest.mark.parametrize("target_name", ["b.mp4", "b.mkv"])
+@pytest.mark.parametrize("edit", ["rewrite", "smart render"])
+def test_the_picture_of_an_avi_with_b_frames_begins_with_its_sound(edit, target_name, media, clip, tmp_path):
+    source, target = clip("a.avi", codec="mpeg4", look=Look(options={"bf": "2"})), tmp_path / target_name
+    assert first_pts_s(source) > 0  # as FFmpeg tells it
+    if edit == "rewrite":
+        media.rewrite(source, target, untouched)
+    else:
+        smart(media, source, target, [(5, 9)])
+    assert first_pts_s(target) == 0
+    assert times(media, target) == pytest.approx(times(media, source), abs=1e-6)
+
+
+def test_an_avi_of_an_avi_has_no_empty_chunk_before_its_second_frame(media, clip, tmp_path):
+    source, target = clip("a.avi", codec="mpeg4", look=Look(options={"bf": "2"})), tmp_path / "b.avi"
+    media.rewrite(source, target, untouched)
+    with av.open(str(target)) as container:
+        assert [packet.dts for packet in container.demux(video=0) if packet.size] == list(range(25))

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from vtid.errors import MediaError
 from vtid.media import carry
 from vtid.media.containers import open_input, open_output, output_format, reading, removed_on_failure
-from vtid.media.decode import Decoder, main_video, require_whole_file
+from vtid.media.decode import Decoder, lateness, main_video, require_whole_file
 from vtid.media.encoders import EncodePlan
 from vtid.media.frame import PlanarFrame
 from vtid.media.hardware import Hardware
@@ -127,6 +127,7 @@ class _Writer:
         self._out = out
         self._tape = tape
         self._plan = plan
+        self._late = lateness(tape.path)
         self._durations: dict[int, int] = {}
         self.frames = 0
         self.track: Track
@@ -158,9 +159,9 @@ class _Writer:
     def _encode(self, frame: PlanarFrame, duration: int) -> None:
         picture = to_planar(frame.av, self._plan.pixel_format)
         picture.pict_type = 0  # or the encoder repeats the source's I, P and B
-        picture.pts, picture.time_base = frame.pts, self._tape.stream.time_base
+        picture.pts, picture.time_base = frame.pts - self._late, self._tape.stream.time_base
         if self._plan.time_base == picture.time_base:
-            self._durations[frame.pts] = duration
+            self._durations[picture.pts] = duration
         self._mux(self.track.encode(picture))
 
     def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:

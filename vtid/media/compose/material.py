@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from vtid.domain.media import VideoStream as Facts
 from vtid.domain.timeline import Canvas, Footage
 from vtid.media.containers import open_input, reading
-from vtid.media.decode import Decoder, main_video
+from vtid.media.decode import Decoder, lateness, main_video
 from vtid.media.output import encode_plan
 from vtid.media.probe import describe_video
 from vtid.media.smart.headers import Unjoinable
@@ -83,7 +83,7 @@ def examine(footage: Footage, canvas: Canvas, container: str, codec: str) -> Mat
             index=index,
             joint=joint,
             header=bytes(stream.codec_context.extradata or b""),
-            start=stream.start_time or 0,
+            start=(stream.start_time or 0) + lateness(footage.path),
             time_base=stream.time_base or Fraction(1, 1000),
             last_duration=last_duration(stream, index),
             matrix=_MATRICES.get(int(first.colorspace), "bt709" if first.height >= _HD_LINES else "bt601"),

@@ -22,7 +22,7 @@ from PIL import Image
 from vtid.domain.timeline import Canvas, Footage, Plain, Still
 from vtid.errors import MediaError, Problem
 from vtid.media.containers import open_input, reading
-from vtid.media.decode import main_video
+from vtid.media.decode import lateness, main_video
 
 _BACKOFFS_S = (0, 2, 15)
 """Seconds before the wanted time at which to try a seek; some containers land late."""
@@ -60,7 +60,7 @@ def film_pictures(film: Footage, rate: Fraction, count: int, threads: int) -> It
     with open_input(film.path) as container, reading(film.path):
         stream = main_video(container, film.path.name)
         base = stream.time_base or Fraction(1, 1000)
-        begin = (stream.start_time or 0) + film.start_s / base
+        begin = (stream.start_time or 0) + lateness(film.path) + film.start_s / base
         clock = _Clock(begin, base * rate / film.speed)
         latest: VideoFrame | None = None
         best: tuple[int, VideoFrame] | None = None

@@ -10,7 +10,7 @@ from av.container import InputContainer
 
 from vtid.domain.previewing import Timing
 from vtid.media.containers import open_input
-from vtid.media.decode import main_video, require_whole_file
+from vtid.media.decode import lateness, main_video, require_whole_file
 from vtid.media.smart.index import counted_index, read_index
 
 
@@ -20,7 +20,7 @@ def timing(path: Path, threads: int) -> Timing:
         stream = main_video(container, path.name)
         require_whole_file(container, stream, path)
         base = stream.time_base or Fraction(1, 1000)
-        zero = _zero(container)
+        zero = _zero(container) + lateness(path) * base
         index = read_index(container, stream, path)
     if index.doubt or not index.pts:
         index = counted_index(path, index, threads)

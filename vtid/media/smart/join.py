@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +64,8 @@ def _row(source: Path, plan: RenderPlan, parts: Sequence[Part]) -> Row:
         else Piece(span.first, span.last, part=found[number].path)
         for number, span in enumerate(plan.spans)
     ]
-    return row_of(pieces, plan.pts, plan.time_base, coding.last_duration, coding.joint)
+    shown = array("q", [pts - coding.late for pts in plan.pts]) if coding.late else plan.pts
+    return row_of(pieces, shown, plan.time_base, coding.last_duration, coding.joint)
 
 
 def write_beside(source: Path, target: Path, row: Row, *, threads: int) -> tuple[int, tuple[str, ...]]:

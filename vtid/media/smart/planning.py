@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from vtid.media.containers import open_input, output_format, reading
-from vtid.media.decode import Decoder, main_video, require_whole_file
+from vtid.media.decode import Decoder, lateness, main_video, require_whole_file
 from vtid.media.encoders import EncodePlan
 from vtid.media.output import encode_plan
 from vtid.media.smart.headers import Unjoinable
@@ -32,6 +32,8 @@ class Coding(Struct, frozen=True):
     """By how many packets the decoding of copied frames may come late."""
     last_duration: int
     """Of the film's last frame, in ticks."""
+    late: int
+    """Ticks by which the film's times are told too late; see `lateness`."""
 
 
 def plan(
@@ -75,7 +77,9 @@ def plan(
             reason=f"Nothing can be copied: {reason}." if reason else None,
             pts=index.pts,
             time_base=stream.time_base or Fraction(1, 1000),
-            coding=Coding(container_name, joint, index.anchors, index.delay, last_duration(stream, index)),
+            coding=Coding(
+                container_name, joint, index.anchors, index.delay, last_duration(stream, index), lateness(source)
+            ),
         )
 
 
