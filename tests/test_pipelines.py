@@ -94,7 +94,7 @@ def test_a_name_that_nobody_has(write: Callable[[str, str], Path], load: Callabl
         (text("other"), "pipeline.name", '"other" must be the name of its file, "mine"'),
         (text("mine", "good.undo"), "step.a.uses", 'did you mean "good.do"?'),
         (text("mine", "nobody.do"), "step.a.uses", 'there is no step "nobody.do"'),
-        (text("mine", more="with = { radius = 'x' }"), "step.a.with.radius", "Expected `int`"),
+        (text("mine", more="with = { radius = 'x' }"), "step.a.with.radius", "must be a whole number"),
     ],
 )
 def test_a_broken_pipeline(

@@ -409,7 +409,10 @@ def test_a_module_of_a_name_that_is_taken(make: Callable[..., str], load: Callab
     [
         ({"api_kye": 1}, '[plugins.bar] api_kye: unknown setting; did you mean "api_key"?'),
         ({"zzz": 1}, "unknown setting; it has: api_key, limit"),
-        ({"limit": 0, "api_key": 3}, "limit: Expected `int` >= 1; [plugins.bar] api_key: Expected `str`, got `int`"),
+        (
+            {"limit": 0, "api_key": 3},
+            "limit: must be at least 1; [plugins.bar] api_key: must be a text, not a whole number",
+        ),
     ],
 )
 def test_wrong_settings(

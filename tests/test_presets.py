@@ -36,7 +36,7 @@ def test_an_operators_file_wins_and_may_be_new(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[h264\n", ": not valid TOML"),
-        ("[h264]\ncrf = 60\n", ": h264.crf: Expected `float` <= 51"),
+        ("[h264]\ncrf = 60\n", ": h264.crf: must be at most 51"),
         ('[h264]\ncrf = 20\npreset = "fsat"\n', ": h264.preset: Invalid enum value 'fsat'"),
         ("[vp9]\ncrf = 20\npreset = 3\n", ": vp9.preset: there is no such field"),
         ("[av1]\n", ": av1.crf: is missing"),

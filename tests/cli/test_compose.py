@@ -227,7 +227,7 @@ def test_a_preset_of_the_operator(vtid: Callable[..., Any], folder: Path) -> Non
     assert said.code == 0, said.err
     assert "film.mp4: 72×40" in said.out
     file.write_text("[h264]\ncrf = 330\n")
-    words = f"{file}: h264.crf: Expected `float` <= 51.0"
+    words = f"{file}: h264.crf: must be at most 51"
     said = vtid("compose", "film.json", "--check")
     assert said.code == 2
     assert f'output.quality: the preset "own" cannot be used: {words}' in said.err

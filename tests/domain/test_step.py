@@ -40,8 +40,12 @@ def test_what_fits() -> None:
         ({}, "a.needed", "p.do needs this param"),
         ({"needed": "x", "max_width": 1}, "a.max_width", 'no such param; did you mean "maxWidth"?'),
         ({"needed": "x", "qqq": 1}, "a.qqq", "it takes: boxes, maxWidth, needed"),
-        ({"needed": 3}, "a.needed", "Expected `str`, got `int`"),
-        ({"needed": "x", "boxes": [{"size": 1}, {"size": "big"}]}, "a.boxes[1].size", "Expected `int`, got `str`"),
+        ({"needed": 3}, "a.needed", "must be a text, not a whole number"),
+        (
+            {"needed": "x", "boxes": [{"size": 1}, {"size": "big"}]},
+            "a.boxes[1].size",
+            "must be a whole number, not a text",
+        ),
         ({"needed": "x", "maxWidth": 101}, "a", "maxWidth and needed do not go together"),
     ],
 )

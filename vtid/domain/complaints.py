@@ -47,11 +47,53 @@ def worded(error: msgspec.ValidationError, type_: Any, place: str) -> Problem:
     if "enum" in message:
         choices = [one for option in _options(type_, path) for one in option.get("enum", ()) if one is not None]
         message += f"; one of: {', '.join(map(str, choices))}" if choices else ""
+    elif said := _SAID.fullmatch(message):
+        message = _in_words(**said.groupdict())
     elif "matching regex" in message:
         forms = [option for option in _options(type_, path) if {"pattern", "enum"} & option.keys()]
         examples = [one for option in forms for one in (*option.get("examples", ()), *option.get("enum", ()))]
         message = f"is not written as it must be; for example: {', '.join(examples)}" if examples else message
     return Problem(f"{place}{path}", message, "invalid")
+
+
+_SAID = re.compile(
+    r"Expected `(?P<kind>[^`]+)`"
+    r"(?: of (?P<measured>length))?"
+    r"(?: (?P<sign>[<>]=?|==) (?P<bound>\S+)|, got `(?P<got>\w+)`| that's a multiple of (?P<step>\S+))"
+)
+"""msgspec's own words, which name the types of Python and its signs."""
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "nothing",
+    "bytes": "bytes",
+}
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than", "==": "exactly"}
+_UNITS = {"array": ("entry", "entries"), "object": ("field", "fields"), "str": ("character", "characters")}
+
+
+def _in_words(
+    kind: str, measured: str | None, sign: str | None, bound: str | None, got: str | None, step: str | None
+) -> str:
+    """`must be at most 10`, `must have at most 50 entries`, `must be a whole number, not a text`."""
+    if got:
+        kinds = [one for one in kind.split(" | ") if one != "null"]
+        wanted = [_KINDS.get(one, one) for one in kinds if one != "int" or "float" not in kinds]
+        return f"must be {' or '.join(wanted)}, not {'one with a fraction' if got == 'float' else _KINDS.get(got, got)}"
+    if step:
+        return f"must be a multiple of {step}"
+    assert sign is not None
+    assert bound is not None
+    shown = f"{_BOUNDS[sign]} {float(bound):.15g}"
+    if measured:
+        one, many = _UNITS.get(kind, ("entry", "entries"))
+        return f"must have {shown} {one if float(bound) == 1 else many}"
+    return f"must be {shown}"
 
 
 def _inside(value: Any, type_: Any, place: str, *, strict: bool) -> Iterator[Problem]:
@@ -91,7 +133,10 @@ def _alternatives(type_: Any) -> Iterator[Any]:
 
 def _options(type_: Any, path: str) -> list[dict[str, Any]]:
     """What the value at a path inside a param (`[2].type`, as msgspec has it) may be, in JSON Schema."""
-    schema, parts = msgspec.json.schema_components([type_])
+    try:
+        schema, parts = msgspec.json.schema_components([type_])
+    except TypeError:  # something in it is no JSON, such as a path
+        return []
 
     def followed(node: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in node:

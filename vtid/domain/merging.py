@@ -39,8 +39,8 @@ def filled(document: Mapping[str, Any], values: Mapping[str, Any] | None = None,
         InvalidInput: with every field that is not known or has no value, at its place; or it is nested without end.
     """
     if is_deep(document, _DEEPEST):
-        words = f"is nested more than {_DEEPEST} levels deep; no film is"
-        raise InvalidInput(f"The document {words}.", problems=[Problem("", words)])
+        words = f"the document is nested more than {_DEEPEST} levels deep; no film is"
+        raise InvalidInput(words, problems=[Problem("", words)])
     known = document.get(FIELDS) or {}
     problems: list[Problem] = []
     if values is not None and not _plain(values):

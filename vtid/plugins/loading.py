@@ -18,6 +18,7 @@ import pluggy
 from msgspec import Struct, field
 
 from vtid import hookspecs
+from vtid.domain.complaints import worded
 from vtid.domain.step import StepSpec
 from vtid.errors import did_you_mean
 from vtid.plugins.signature import spec_of
@@ -234,13 +235,13 @@ def _settings(name: str, hook: Any, raw: Mapping[str, Any]) -> Struct:
         try:
             msgspec.convert(value, fields[key].type, strict=False)
         except msgspec.ValidationError as error:
-            problems.append(f"[plugins.{name}] {key}: {error}")
+            problems.append(f"[plugins.{name}] {worded(error, fields[key].type, key)}")
     if problems:
         raise _PluginError(Status.MISCONFIGURED, "; ".join(problems))
     try:
         return msgspec.convert(dict(raw), type_, strict=False)
     except msgspec.ValidationError as error:  # a setting without default, or a rule over several in __post_init__
-        raise _PluginError(Status.MISCONFIGURED, f"[plugins.{name}]: {error}") from error
+        raise _PluginError(Status.MISCONFIGURED, f"[plugins.{name}]: {worded(error, type_, '')}") from error
 
 
 def _steps(name: str, hook: Any) -> tuple[dict[str, StepSpec], dict[str, Step]]:

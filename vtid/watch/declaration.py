@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from vtid.domain.complaints import worded
 from vtid.errors import Problem, did_you_mean
 from vtid.watch import naming
 
@@ -156,9 +157,8 @@ def _convert(raw: Any, type_: type[Any], place: str, file: str, problems: list[P
             try:
                 values[key] = msgspec.convert(raw[key], known.type)
             except msgspec.ValidationError as error:
-                message, _, path = str(error).partition(" - at `$")
-                words = f"{message} (here: {raw[key]!r})"
-                problems.append(Problem(f"{place}.{key}{path.rstrip('`')}", words, "invalid", file))
+                found = worded(error, known.type, f"{place}.{key}")
+                problems.append(Problem(found.field, f"{found.message} (here: {raw[key]!r})", "invalid", file))
     if len(problems) > before:
         return None
     return type_(**{fields[k].name: v for k, v in values.items()})

@@ -35,7 +35,7 @@ class ProcessingOptions(Struct, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0, le=51)] | None, Meta(description="Up to 20 is high quality, from 26 low.")
     ] = None
     target_fps: Annotated[float, Meta(ge=1, le=120)] | None = None
-    thumbnail_timestamp: Annotated[Annotated[float, Meta(ge=0)], Meta(description="Seconds.")] = 0.0
+    thumbnail_timestamp: Annotated[Annotated[float, Meta(ge=0, le=604_800)], Meta(description="Seconds.")] = 0.0
     thumbnail_sizes: Annotated[list[Size], Meta(max_length=10, description="The width counts.")] = field(
         default_factory=lambda: ["320x180"]
     )

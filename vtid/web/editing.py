@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from vtid.db import Editing
 from vtid.domain.artifact import Asset
-from vtid.domain.complaints import complaints
+from vtid.domain.complaints import complaints, worded
 from vtid.domain.media import MediaInfo
 from vtid.domain.region import Region, normalise
 from vtid.domain.segment import Segment, segment_problems
@@ -61,8 +61,7 @@ def _each(text: str, place: str, type_: type[T], problems: list[Problem]) -> lis
             if not wrong:
                 found.append(msgspec.convert(item, type_))
         except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
-            wrong.append(Problem(f"{here}{path.rstrip('`')}", message, "invalid"))
+            wrong.append(worded(error, type_, here))
         problems += wrong
     return found
 

@@ -48,8 +48,8 @@ _PROBLEMS: dict[int, tuple[str, str, str, list[dict[str, str]]]] = {
     400: (
         "invalid_input",
         "The request is not valid",
-        "params.regions[0].width: Expected `float` > 0.0",
-        [{"field": "params.regions[0].width", "message": "Expected `float` > 0.0", "code": "invalid"}],
+        "params.regions[0].width: must be more than 0",
+        [{"field": "params.regions[0].width", "message": "must be more than 0", "code": "invalid"}],
     ),
     401: ("unauthorized", "Log in first", "Nobody is logged in here.", []),
     403: ("forbidden", "Not allowed", "This key is not for that: it lacks the scope write.", []),

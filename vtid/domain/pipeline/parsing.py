@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from vtid.domain.complaints import worded
 from vtid.domain.pipeline.model import NAME, Deliver, JobParam, Pipeline, Step
 from vtid.errors import PipelineError, Problem, did_you_mean
 
@@ -71,8 +72,8 @@ def _convert(raw: Any, type_: type[Any], place: str, file: str, problems: list[P
     try:
         return msgspec.convert({k: v for k, v in raw.items() if k in known}, type_)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        problems.append(Problem(place + path.rstrip("`"), message, "invalid", file))
+        found = worded(error, type_, place)
+        problems.append(Problem(found.field, found.message, "invalid", file))
         return None
 
 
