@@ -120,8 +120,15 @@ class LocalRun:
 
         Ctrl-C, or anything that `watch` raises, cancels the job first.
         """
-        stop = threading.Event()
-        thread = threading.Thread(target=self._turns, args=(job_id, stop), name="vtid-run")
+        stop, failed = threading.Event(), list[BaseException]()
+
+        def turns() -> None:
+            try:
+                self._turns(job_id, stop)
+            except BaseException as error:  # noqa: BLE001 - such as a full disk: told where somebody waits
+                failed.append(error)
+
+        thread = threading.Thread(target=turns, name="vtid-run")
         thread.start()
         try:
             while thread.is_alive():
@@ -133,6 +140,8 @@ class LocalRun:
             self._runner.stop(job_id, Reason.CANCELLED)
             thread.join()
             raise
+        if failed:
+            raise failed[0]
         return self.job(job_id)
 
     def _turns(self, job_id: str, stop: threading.Event) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.media.compose.films import draw, grey, numbers, pictures
 from tests.net.origin import origin, say, serves
+from vtid.errors import DiskFull
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +108,18 @@ def test_names_longer_than_names_can_be(vtid: Callable[..., Any], folder: Path) 
     write(folder)
     said = vtid("compose", "film.json", "-o", "a" * 1000 + ".mp4")
     assert (said.code, "cannot be written" in said.err) == (2, True), said.err
+
+
+def test_a_disk_that_fills_up_is_told_of(
+    vtid: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("The disk that holds the database is full.")
+
+    monkeypatch.setattr("vtid.local.LocalRun._turns", full)
+    write(folder)
+    said = vtid("compose", "film.json")
+    assert (said.code, "database is full" in said.err) == (7, True), said.err
 
 
 def test_a_font_that_is_none_is_called_by_its_own_name(vtid: Callable[..., Any], folder: Path) -> None:

@@ -40,7 +40,7 @@ class Outer(Struct, forbid_unknown_fields=True):
         ({"plain": "X"}, "o.plain", "Expected `str` matching regex '^[a-z]+$'"),
         ({"number": 1.5}, "o.number", "must be a whole number, not one with a fraction"),
         ({"number": None}, "o.number", "must be a whole number, not nothing"),
-        ({"even": 0}, "o.even", "must be more than 0"),
+        ({"even": 0}, "o.even", "must be at least 1"),
         ({"even": 12}, "o.even", "must be at most 10"),
         ({"even": 3}, "o.even", "must be a multiple of 2"),
         ({"part": 0.25}, "o.part", "must be at least 0.5"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, cast
+
+import pytest
 
 from vtid.engine.steps import call
 from vtid.engine.wire import Failed
@@ -46,3 +49,17 @@ def test_an_error_names_the_files_as_people_do() -> None:
     assert failed.message == (
         "Holiday \\1 (cut).ts and links.png cannot be read; my-video.ts, out/video.ts and video.ts.part are others."
     )
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, "disk_full"), (errno.EIO, "bug")])
+def test_a_full_disk_is_no_bug(number: int, kind: str) -> None:
+    class Writes(Breaks):
+        """Has no room."""
+
+        def run(self, ctx: Context, params: Params, inputs: Inputs) -> Outputs:
+            """Fails."""
+            raise OSError(number, "said so", "film.mp4")
+
+    failed = call(Writes(), cast("Context", None), {}, {"video": {"path": "/w/a.ts"}, "masks": {}})
+    assert isinstance(failed, Failed)
+    assert failed.kind == kind

@@ -292,7 +292,7 @@ class _Turn:
                 self.step_failed(step, run, StepCrashed(f"it has a bug: {failed.message}"), final=False)
             case Failed() as failed:
                 error = StepFailed(failed.message, problems=failed.problems, suggestion=failed.suggestion)
-                self.step_failed(step, run, error, final=True, code=failed.kind)
+                self.step_failed(step, run, error, final=failed.kind != "disk_full", code=failed.kind)
 
     def still_mine(self) -> None:
         """Raise unless this worker has the job: one that slept through its lease publishes nothing."""

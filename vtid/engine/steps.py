@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import traceback
 import typing
@@ -59,8 +60,15 @@ def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str,
     except (Unavailable, StorageError):  # ours, not the author's: the database or the disk is away
         raise
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a step takes no worker with it
-        message = error.message if isinstance(error, VtidError) else f"{type(error).__name__}: {error}"
-        return Failed("bug", message, trace=traceback.format_exc())
+        return _bug(error)
+
+
+def _bug(error: BaseException) -> Failed:
+    """What the author did not foresee; but that the disk is full is no fault of theirs."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Failed("disk_full", "the disk is full", suggestion="Free some space, and do it again.")
+    message = error.message if isinstance(error, VtidError) else f"{type(error).__name__}: {error}"
+    return Failed("bug", message, trace=traceback.format_exc())
 
 
 def in_their_names(message: str, inputs: dict[str, Any]) -> str:

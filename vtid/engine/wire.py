@@ -152,7 +152,7 @@ class Failed(Message):
     """The step raised."""
 
     kind: str
-    """`step_error`, `needs_attention`, `invalid_input`, `memory` or `bug`."""
+    """`step_error`, `needs_attention`, `invalid_input`, `memory`, `disk_full` or `bug`."""
     message: str
     problems: list[Problem] = []
     suggestion: str | None = None
