@@ -16,7 +16,6 @@ from vtid.config.describing import describe
 from vtid.config.masking import is_secret
 from vtid.config.sections import SECTIONS, Config, Storage
 from vtid.config.tiers import USUAL_TIERS, Tier
-from vtid.domain.complaints import worded
 from vtid.errors import ConfigError, Problem, did_you_mean
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -185,8 +184,7 @@ class _Loader:
             try:
                 values[key] = msgspec.convert(value, known[key])
             except msgspec.ValidationError as error:
-                found = worded(error, known[key], place)
-                self.problem(found.field, f"{found.message} (here: {value!r})", given.origin)
+                self.problem(place, f"{error} (here: {value!r})", given.origin)
         if _TIER_NAME.fullmatch(name):
             self.tiers[name] = Tier(**values)
         else:
@@ -202,8 +200,7 @@ class _Loader:
                 sections[section][key] = _converted(given, type_)
             except msgspec.ValidationError as error:
                 shown = "" if is_secret(key) or "://" in str(given.value) else f" (here: {given.value!r})"
-                found = worded(error, type_, f"{section}.{key}")
-                self.problem(found.field, f"{found.message}{shown}", given.origin)
+                self.problem(f"{section}.{key}", f"{error}{shown}", given.origin)
         server = sections["server"]
         server["cors_origins"] = tuple(map(as_browsers_say, server.get("cors_origins", ())))
         sections["plugins"]["tables"] = self.tables
