@@ -10,7 +10,7 @@ from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Floats
-from .follow import Pointers, chase, flow_between, named
+from .follow import Pointers, chase, connect, named
 from .fuse import fuse
 from .geometry import grow, union
 from .painter import Guide, classical
@@ -115,21 +115,16 @@ class Filler:
     def _flows(self, patches: Mapping[int, Patch], forward: range, backward: range, run: Mapper) -> None:
         """All the flows that the chases will ask for, at once."""
         wanted = [(t, -1) for t in forward] + [(t, +1) for t in backward]
-        jobs = [
-            (t, to)
+        pairs = {
+            min(t, t + to)
             for t, to in wanted
             if patches[t].any
             and t + to in patches
             and to not in patches[t].flows
             and (t if to < 0 else t + 1) not in self._cuts
-        ]
-        guides = sorted({n for t, to in jobs for n in (t, t + to)})
-        run(lambda n: patches[n].prepare(), guides)
-        wheres = {id(patches[t].where): patches[t].where for t, _ in jobs}
+        }
+        both = sorted({n for t in pairs for n in (t, t + 1)})
+        run(lambda n: patches[n].prepare(), both)
+        wheres = {id(patches[n].where): patches[n].where for n in both}
         run(lambda n: wheres[n].trust(), wheres)
-
-        def work(i: int) -> None:
-            t, to = jobs[i]
-            patches[t].flows[to] = flow_between(patches[t], patches[t + to])
-
-        run(work, range(len(jobs)))
+        run(lambda t: connect(patches, t), sorted(pairs))

@@ -8,7 +8,7 @@ when a frame is fused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import tuning
 from .arrays import Floats, Mask, Plane
 from .patch import Patch, sigma
-from .spatial import enlarge, spread
+from .spatial import SHRUNK, enlarge, spread
 
 Ints = NDArray[np.int32]
 _WIDE = 32767
@@ -56,14 +56,38 @@ def _dis() -> cv2.DISOpticalFlow:
     return dis
 
 
-def flow_between(here: Patch, other: Patch) -> NDArray[np.float16]:
-    """Where each pixel near the hole of `here` lies in `other`: 2×N offsets, right and down, in the order of `at`."""
-    h, w = here.hole.shape
+def connect(patches: Mapping[int, Patch], t: int) -> None:
+    """Find the flows between frame `t` and the one after it, both ways (`Patch.flows`)."""
+    earlier, later = patches[t], patches[t + 1]
+    here, other, towards = (later, earlier, -1) if later.any else (earlier, later, +1)
     dense = np.asarray(_dis().calc(here.prepare(), other.prepare(), None), np.float32)  # type: ignore[call-overload]
     trust = here.where.trust()
-    planes = [plane * trust for plane in cv2.split(dense)]
-    smooth, _ = spread(planes, trust, sigma(h) / 2)
-    return np.stack([2 * enlarge(plane, w, h).reshape(-1).take(here.at) for plane in smooth]).astype(np.float16)
+    there, _ = spread([plane * trust for plane in cv2.split(dense)], trust, sigma(here.hole.shape[0]) / 2)
+    here.flows[towards] = _near(here, there)
+    if other.any:
+        other.flows[-towards] = _near(other, inverse(there))
+
+
+def _near(patch: Patch, flow: Sequence[Floats]) -> NDArray[np.float16]:
+    """A flow of half the size, made smaller, at the pixels near the hole: 2×N in the order of `at`."""
+    h, w = patch.hole.shape
+    return np.stack([2 * enlarge(plane, w, h).reshape(-1).take(patch.at) for plane in flow]).astype(np.float16)
+
+
+def inverse(flow: Sequence[Floats]) -> list[Floats]:
+    """The way back of a flow that is so smooth that a fixed point is found in a few steps (Chen et al., 2008).
+
+    Args:
+        flow: right and down, planes made smaller by `SHRUNK`; offsets in pixels of before.
+    """
+    h, w = flow[0].shape
+    columns, rows = np.arange(w, dtype=np.float32)[None], np.arange(h, dtype=np.float32)[:, None]
+    back = [-plane for plane in flow]
+    for _ in range(tuning.INVERSE_STEPS):
+        x, y = columns + back[0] / SHRUNK, rows + back[1] / SHRUNK
+        there = (cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in flow)
+        back = [np.asarray(-plane, np.float32) for plane in there]
+    return back
 
 
 def step(
@@ -134,7 +158,7 @@ def chase(
             behind = None
             continue
         if towards not in here.flows:
-            here.flows[towards] = flow_between(here, other)
+            connect(patches, min(t, t + towards))
         reached = step(
             here,
             other,

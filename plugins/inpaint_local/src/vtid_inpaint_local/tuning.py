@@ -287,7 +287,9 @@ FLOW_STRIDE, FLOW_STEPS = 6, 12
 """Of DIS, on pictures at half the size: pixels between patches of 8, and steps of descent. Patches nearer than 6 cost
 up to twice the time and gain nothing under the smoothing that follows, farther ones lose 0.1 dB each; a quarter of the
 size loses 1.2 dB. 4 steps take a sixth less time, and single films lose by them: a car that drives past, 1.5 dB.
-Measuring each pair one way only, and turning the motion round for the other, takes half the time and loses 0.1 dB."""
+Each pair is measured one way only, and the motion turned round for the other: half the time, for 0.1 dB."""
+INVERSE_STEPS = 2
+"""To turn a flow round; it is so smooth that a third moves nothing by a hundredth of a pixel."""
 FLOW_CLEAR_PX, FLOW_NEAR = 5.0, 0.05
 """Pixels from the hole at which the flow is believed in full, and the share (squared) to which it is beside it, where
 its patches saw the closed hole, which moves as the text does. Gains 0.8 dB under fast pans, costs 0.5 where nothing
