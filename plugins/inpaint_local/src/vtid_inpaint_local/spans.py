@@ -132,8 +132,10 @@ def render(
     context = multiprocessing.get_context("spawn")  # fork would copy locks that detectors' threads hold
     count = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, _begin, (job, max(1, threads // workers), count)) as pool:
-        waiting = {pool.submit(_work, span) for span in spans}
-        futures = list(waiting)
+        # The longest first, so that no worker begins one while the others have nothing left.
+        longest = sorted(spans, key=lambda span: job.plan.spans[span.number].frames, reverse=True)
+        futures = {span.number: pool.submit(_work, span) for span in longest}
+        waiting = set(futures.values())
         try:
             while waiting:
                 done, waiting = wait(waiting, tuning.PROGRESS_S, FIRST_EXCEPTION)
@@ -149,7 +151,7 @@ def render(
                     "Give the step more, or fewer threads."
                 ) from error
             raise
-        return [f.result() for f in futures]
+        return [futures[span.number].result() for span in spans]
 
 
 def _span(plan: RenderPlan, found: Findings, number: int, folder: Path) -> Span:
