@@ -91,18 +91,50 @@ def test_text_of_every_script_is_taken_for_text_and_removed(script, context, tmp
     assert cover(box, found) > 0.9
 
 
+@cache
+def rapidocr_itself():
+    return rapid.engine(1, 960)
+
+
+def turned(picture):
+    return cv2.warpAffine(picture, cv2.getRotationMatrix2D((320, 180), 7, 1), (640, 360))
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("degrees", [0, 7, 90])
-def test_looks_are_rapidocrs_to_the_pixel(script, degrees):
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda picture: picture,
+        turned,
+        lambda picture: cv2.resize(picture, (1500, 844)),
+        lambda picture: cv2.resize(picture, (2400, 1350)),
+        lambda picture: picture[290:350],
+        lambda picture: picture[305:325],
+    ],
+    ids=["whole", "turned", "large", "very large", "long", "low"],
+)
+def test_looks_and_texts_are_rapidocrs(script, shown):
     picture = bgr(written(script)[0])
     picture[40:120] = picture[260:340]  # two lines
-    picture = cv2.warpAffine(picture, cv2.getRotationMatrix2D((320, 180), degrees, 1), (640, 360))
+    picture = np.ascontiguousarray(shown(picture))
     with subnormal.as_zero():
-        got = rapid.engine(1, 960)(picture, use_det=True, use_cls=False, use_rec=False)
-    theirs = [rapid.bounds(quad) for quad in got.boxes]
+        found = rapidocr_itself()(picture, use_det=True, use_cls=False, use_rec=False)
+        text = rapidocr_itself()(picture, use_det=False, use_cls=False, use_rec=True)
     ours = the_default().boxes(picture)
-    assert [one.box for one in ours] == theirs
-    assert sorted(one.score for one in ours) == pytest.approx(sorted(got.scores), abs=1e-5)
+    theirs = [] if found.boxes is None else [rapid.bounds(quad) for quad in found.boxes]
+    assert [one.box for one in ours] == [pytest.approx(box, abs=0.01) for box in theirs]
+    assert sorted(one.score for one in ours) == pytest.approx(sorted(found.scores or ()), abs=1e-4)
+    said, sure = the_default().read(picture)
+    assert said == (text.txts[0].strip() if text.txts else "")
+    assert sure == pytest.approx(text.scores[0] if text.txts else 0, abs=1e-3)
+
+
+def test_where_rapidocr_has_other_files_it_is_asked_itself(monkeypatch):
+    monkeypatch.setattr(rapid.ppocr, "model_file", lambda kind: None)
+    picture = bgr(written("latin")[0])
+    asked = rapid.RapidOcr(threads=1)
+    assert [one.box for one in asked.boxes(picture)] == [one.box for one in the_default().boxes(picture)]
+    assert asked.read(picture[300:350])[0] == the_default().read(picture[300:350])[0]
 
 
 def test_what_is_next_to_zero_is_zero_while_a_network_runs_and_changes_nothing_that_is_found(monkeypatch):

@@ -44,6 +44,11 @@ class Network:
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its maker wrote into the file."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, *arrays: Floats) -> Floats:
         """The first output for these inputs, in the network's own order. May be called from several threads.
 

@@ -1,7 +1,8 @@
-"""PP-OCR networks on ONNX Runtime, by way of RapidOCR, which carries its models: the default."""
+"""PP-OCR networks on ONNX Runtime, as RapidOCR carries them: the default."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -11,8 +12,74 @@ from .arrays import Pixels
 from .detect import Found, bounds
 from .network import Network
 
-_PLAIN_PX, _PLAIN = 64, 8
-"""Pixels of the smaller side, and how many times longer the other is, from which RapidOCR frames or scales nothing."""
+
+class RapidOcr:
+    """PP-OCR networks on ONNX Runtime, found where RapidOCR is installed.
+
+    They are asked without it (`ppocr`). It is loaded only where it has other files than are known here.
+    """
+
+    name = "rapidocr"
+
+    def __init__(self, *, threads: int, side: int = 960) -> None:
+        self._threads, self._side = threads, side
+        self._asking = Lock()
+        self._detects = self._network("det")
+
+    def boxes(self, bgr: Pixels) -> list[Found]:
+        """See `Detector`."""
+        if self._detects is not None:
+            return ppocr.boxes(self._detects, bgr, self._side)
+        got = self._asked(bgr, use_det=True, use_cls=False, use_rec=False)
+        if got.boxes is None:
+            return []
+        scores = got.scores if got.scores is not None else [1.0] * len(got.boxes)
+        return [Found(bounds(quad), float(score)) for quad, score in zip(got.boxes, scores, strict=True)]
+
+    def read(self, bgr: Pixels) -> tuple[str, float] | None:
+        """See `Detector`."""
+        with self._asking:
+            reads = self._reads
+        if reads is not None:
+            return ppocr.read(reads, bgr)
+        got = self._asked(bgr, use_det=False, use_cls=False, use_rec=True)
+        return (str(got.txts[0]).strip(), float(got.scores[0])) if got.txts else ("", 0.0)
+
+    @cached_property
+    def _reads(self) -> Network | None:
+        network = self._network("rec")
+        return network if network is not None and "character" in network.metadata else None
+
+    def _network(self, kind: str) -> Network | None:
+        model = ppocr.model_file(kind)
+        # What a look takes would be asked of the system anew each time, for 15 % of it; with an arena 65 MB stay.
+        return Network(model, self._threads, arena=True) if model else None
+
+    def _asked(self, bgr: Pixels, **what: bool) -> Any:
+        """RapidOCR's answer; it remembers what it was asked last, so that it is asked once at a time."""
+        with self._asking, subnormal.as_zero():
+            return self._engine(bgr, **what)
+
+    @cached_property
+    def _engine(self) -> Any:
+        return engine(self._threads, self._side)
+
+
+def engine(threads: int, side: int) -> Any:
+    """RapidOCR itself, no picture larger than `side` to its detector. Its networks are opened when they are wanted."""
+    from rapidocr import RapidOCR  # noqa: PLC0415 - 0.4 s, only where it is needed
+
+    _let_threads_rest()
+    return RapidOCR(
+        params={
+            "Det.limit_type": "max",
+            "Det.limit_side_len": side,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
+            "Global.log_level": "critical",
+        }
+    )
 
 
 def _let_threads_rest() -> None:
@@ -33,61 +100,3 @@ def _let_threads_rest() -> None:
         return made
 
     main.SessionOptions = resting
-
-
-class RapidOcr:
-    """PP-OCR networks on ONNX Runtime, by way of RapidOCR.
-
-    Looks at whole pictures go to its detector without it (`ppocr`); RapidOCR itself is loaded when something is to be
-    read, or a picture is so low or so long that it would frame it.
-    """
-
-    name = "rapidocr"
-
-    def __init__(self, *, threads: int, side: int = 960) -> None:
-        self._threads, self._side = threads, side
-        self._asking = Lock()
-        self._engine: Any = None
-        model = ppocr.model_file()
-        # What a look takes would be asked of the system anew each time, for 15 % of it; with an arena 65 MB stay.
-        self._network = Network(model, threads, arena=True) if model else None
-
-    def boxes(self, bgr: Pixels) -> list[Found]:
-        """See `Detector`."""
-        small, large = min(bgr.shape[:2]), max(bgr.shape[:2])
-        if self._network is not None and large <= self._side and small >= _PLAIN_PX and large < _PLAIN * small:
-            return ppocr.boxes(self._network, bgr)
-        got = self._asked(bgr, use_det=True, use_cls=False, use_rec=False)
-        if got.boxes is None:
-            return []
-        scores = got.scores if got.scores is not None else [1.0] * len(got.boxes)
-        return [Found(bounds(quad), float(score)) for quad, score in zip(got.boxes, scores, strict=True)]
-
-    def read(self, bgr: Pixels) -> tuple[str, float] | None:
-        """See `Detector`."""
-        got = self._asked(bgr, use_det=False, use_cls=False, use_rec=True)
-        return (str(got.txts[0]).strip(), float(got.scores[0])) if got.txts else ("", 0.0)
-
-    def _asked(self, bgr: Pixels, **what: bool) -> Any:
-        """RapidOCR's answer; it remembers what it was asked last, so that it is asked once at a time."""
-        with self._asking, subnormal.as_zero():
-            if self._engine is None:
-                self._engine = engine(self._threads, self._side)
-            return self._engine(bgr, **what)
-
-
-def engine(threads: int, side: int) -> Any:
-    """RapidOCR itself, no picture larger than `side` to its detector. Its networks are opened when they are wanted."""
-    from rapidocr import RapidOCR  # noqa: PLC0415 - 0.4 s, only where it is needed
-
-    _let_threads_rest()
-    return RapidOCR(
-        params={
-            "Det.limit_type": "max",
-            "Det.limit_side_len": side,
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
-            "Global.log_level": "critical",
-        }
-    )
