@@ -67,6 +67,18 @@ def test_a_mark_is_measured_and_taken_off_whether_the_picture_moves_or_not(opaci
     assert not (matte_of(veil) > 0)[cv2.dilate(fill, np.ones((11, 11))) == 0].any()
 
 
+@pytest.mark.parametrize("lacks", [(30, 0), (0, 30), (20, 20)])
+def test_a_box_that_cuts_letters_off_still_gives_all_of_the_mark(lacks):
+    clean = soft_pan(72, speed=4.0, seed=3)[::3]
+    fill, _ = bold(clean[0], 0.45)
+    x0, y0, x1, y1 = BOLD
+    box = x0, y0 + lacks[0], x1, y1 - lacks[1]
+    veil = veil_of([bold(p, 0.45)[1] for p in clean], box, WHOLE)
+    assert veil is not None
+    assert np.median(matte_of(veil)[fill > 0.5]) == pytest.approx(0.45, abs=0.03)
+    assert (matte_of(veil)[fill > 0.9] > 0.3).mean() > 0.97
+
+
 def test_thin_letters_over_a_moving_picture():
     clean = pan(120, speed=4.0)[::3]
     film = [marked(p, 0.45) for p in clean]

@@ -62,6 +62,19 @@ def test_a_caption_box_is_found_to_the_pixel_and_measured(colour):
     assert seen.c / (1 - seen.k) == pytest.approx(colour, abs=12)
 
 
+@pytest.mark.parametrize("reach", [0, 6])
+def test_a_wall_beside_the_box_is_not_its_edge(reach):
+    samples = pan(60, speed=3.0)[::4]
+    for sample in samples:
+        sample[..., 0] //= 2
+        sample[:, 262:, 0] += 120
+    x0, y0, x1, y1 = text_box()
+    seen = x0, y0, BOX[2] + reach if reach else x1, y1
+    found = panel([burn(behind_glass(p)) for p in samples], seen, [])
+    assert found is not None
+    assert found.box == BOX
+
+
 @pytest.mark.parametrize("speed", [0.0, 2.0])
 def test_text_without_a_box_has_none(speed):
     event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"")

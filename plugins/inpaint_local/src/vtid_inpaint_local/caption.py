@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -87,10 +88,9 @@ def rectangle(mean: Floats, inner: Box) -> tuple[Box, float] | None:
     """The four edges around `inner` in a luma picture, all of one sign, and how strong the weakest is."""
     height = text_height(inner)
     for sign in (1.0, -1.0):  # darker than its surroundings, or lighter
-        sides = [_side(m, b, height, sign) for m, b in _turns(mean, inner)]
-        if all(s is not None for s in sides):
-            left, top, right, bottom = (s[0] for s in sides if s is not None)
-            box = left, top, mean.shape[1] - right, mean.shape[0] - bottom
+        sides = [_sides(m, b, height, sign) for m, b in _turns(mean, inner)]
+        if all(sides):
+            box = _cornered(mean, sides, height, sign)
             weakest = _proven(mean, box, sign)
             if weakest is not None:
                 return box, weakest
@@ -117,17 +117,47 @@ def _steps(picture: Floats) -> Floats:
     return out
 
 
-def _side(picture: Floats, inner: Box, height: int, sign: float) -> tuple[int, float] | None:
-    """The column left of the text where the most rows step in this direction, together."""
+def _sides(picture: Floats, inner: Box, height: int, sign: float) -> list[int]:
+    """The columns left of the text where most rows step in this direction together, strongest first; one per edge."""
     x0, y0, _, y1 = inner
     last = min(picture.shape[1] - 1, x0 + max(2, round(layers.BOX_INSIDE * height)))
     step = sign * _steps(picture[y0:y1, : last + 2])[:, :last]
     if step.shape[1] < 3 or not step.shape[0]:
-        return None
+        return []
     level = np.median(step, 0)
     level[(step > 1).mean(0) < layers.BOX_STRAIGHT] = 0
-    at = int(level.argmax())
-    return (at, float(level[at])) if level[at] > layers.BOX_STEP else None
+    found: list[int] = []
+    while level.max() > layers.BOX_STEP:
+        found.append(int(level.argmax()))
+        level[max(0, found[-1] - layers.BOX_APART) : found[-1] + layers.BOX_APART + 1] = 0
+    return found
+
+
+def _cornered(mean: Floats, sides: Sequence[Sequence[int]], height: int, sign: float) -> Box:
+    """Of the columns and rows that each side may be, the outermost up to which the edges across run.
+
+    Beside the box the scene may step more than the box does, and the same way; but there the box's other edges have
+    ended; and farther in letters have edges of their own. Where none passes, the strongest stays.
+    """
+    h, w = mean.shape
+
+    def box_of(left: int, top: int, right: int, bottom: int) -> Box:
+        return left, top, w - right, h - bottom
+
+    best = [found[0] for found in sides]
+    for side, found in enumerate(sides):
+        for at, farther_in in pairwise([*sorted(found), max(found) + height]):
+            tried = [*best[:side], at, *best[side + 1 :]]
+            turned, (x0, y0, x1, y1) = _turns(mean, box_of(*tried))[side]
+            step = sign * _steps(np.ascontiguousarray(turned.T))[x0 + 2 : x1]
+            if len(step) < 4 or y1 >= step.shape[1]:
+                continue
+            across = np.column_stack([step[:, y0], -step[:, y1]])
+            end = across[: max(4, min(farther_in - at, height, (x1 - x0) // 4) - 2)]
+            if (end > np.maximum(1, layers.BOX_CORNER[1] * np.median(across, 0))).mean() >= layers.BOX_CORNER[0]:
+                best = tried
+                break
+    return box_of(*best)
 
 
 def _proven(picture: Floats, box: Box, sign: float) -> float | None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 # --- caption: the box behind ------------------------------------------------------------------------------------------
 
-BOX_INSIDE = 0.15
-"""Text heights by which the detector's box may reach beyond the caption box."""
+BOX_INSIDE = 0.3
+"""Text heights by which the detector's box may reach beyond the caption box; 0.25 were seen."""
 BOX_STEP = 3.0
 """Luma levels by which the temporal mean steps at the box's edges at least."""
 BOX_STRAIGHT = 0.75
 """Share of an edge's pixels that step the same way."""
+BOX_CORNER = (0.7, 0.4)
+"""The same of the ends of the two edges across, taken together, up to where the edge might be else; there they step by
+such a share of what they do in the median at least."""
 BOX_APART = 3
 """Pixels to both sides of an edge at which the picture is compared; compression mixes what is nearer."""
 BOX_ALONG = 9
@@ -130,6 +133,9 @@ MARK_OFF = 0.25
 MARK_STRAYS = 0.15
 """Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
 to 0.1, over still ones 0.3 and more."""
+MARK_HELD, MARK_CUT_OFF = 0.4, 0.5
+"""Share of a piece in the text's box for the box to be made as high as the piece, and text heights by which it may grow
+each time, to both sides: a box that lacked half of the letters' height left 35 dB at 31, or nothing was found."""
 MARK_PLATEAU = 0.01
 """Deviation of the logarithm on the plateau and beside the mark."""
 MARK_REWEIGHTS = 8

@@ -19,7 +19,7 @@ from . import layers, tuning
 from .arrays import Floats, Mask, Pixels, Plane
 from .events import Event, Veil
 from .geometry import cover, grow, text_height
-from .matte import Opacity, Outline, Steps, only, opacity, outline, soften, steps
+from .matte import Opacity, Outline, Steps, only, opacity, outline, quantiles, soften, steps
 from .merging import differs
 from .spatial import close_holes
 from .veil import matte_of, packed_matte, weight_of
@@ -54,7 +54,9 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
         return None
     seen = _seen(few, seen.colour)
     for _ in range(2):
-        shape = _pieces(outline(seen.steps, measured.alpha), inner)
+        shape = outline(seen.steps, measured.alpha)
+        inner = _line(shape, inner)
+        shape = _pieces(shape, inner)
         measured = opacity(seen.distance, shape.inside)
         if measured is None or not _thin(measured):
             return None
@@ -153,6 +155,25 @@ def _one_layer(measured: Opacity, weight: float) -> bool:
     if measured.contrast < layers.MARK_DULL and weight > layers.MARK_DULL_WEIGHT:
         return measured.spread < layers.MARK_DULL_SPREAD
     return measured.alike > layers.MARK_ALIKE and measured.spread < layers.MARK_SPREAD
+
+
+def _line(shape: Outline, inner: Box) -> Box:
+    """The letters' box, as high as most of the pieces of which it holds a good part: detectors cut letters off."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(shape.inside.astype(np.uint8), connectivity=8)
+    x0, y0, x1, y1 = inner
+    area = stats[:, cv2.CC_STAT_AREA].astype(np.float32)
+    held = np.bincount(labels[y0:y1, x0:x1].ravel(), minlength=len(stats)) >= layers.MARK_HELD * area
+    held[0] = False
+    if not held.any():
+        return inner
+    down = y1 - y0 > x1 - x0  # a line that runs down
+    first = stats[held, cv2.CC_STAT_LEFT if down else cv2.CC_STAT_TOP]
+    last = first + stats[held, cv2.CC_STAT_WIDTH if down else cv2.CC_STAT_HEIGHT]
+    (begin,), (end,) = (quantiles(v.astype(np.float32), area[held], (0.5,)) for v in (first, last))
+    room = max(2, round(layers.MARK_CUT_OFF * text_height(inner)))
+    low, high = (x0, x1) if down else (y0, y1)
+    low, high = max(min(low, int(begin)), low - room), min(max(high, int(end)), high + room)
+    return (low, y0, high, y1) if down else (x0, low, x1, high)
 
 
 def _pieces(shape: Outline, inner: Box) -> Outline:

@@ -222,7 +222,7 @@ def opacity(distance: Floats, inside: Mask) -> Opacity | None:
     here, beside = here[known], beside[known]
     if here.size < layers.MARK_CORE:
         return None
-    low, middle, high = _quantiles(here / beside, beside, (0.25, 0.5, 0.75))
+    low, middle, high = quantiles(here / beside, beside, (0.25, 0.5, 0.75))
     x, y = (np.log(v + layers.MARK_NOISE / 2) for v in (beside, here))
     wide, narrow = float(x.std()), float(y.std())
     alike = float(((x - x.mean()) * (y - y.mean())).mean()) / max(wide * narrow, 1e-6)
@@ -237,7 +237,7 @@ def _mean_of(distance: Floats, mask: Mask) -> tuple[Floats, Floats]:
     return np.asarray(total / np.maximum(share, 1e-6)[..., None], np.float32), np.asarray(share, np.float32)
 
 
-def _quantiles(values: Floats, weight: Floats, at: Sequence[float]) -> list[float]:
+def quantiles(values: Floats, weight: Floats, at: Sequence[float]) -> list[float]:
     """Weighted quantiles."""
     order = np.argsort(values)
     total = np.cumsum(weight[order])
