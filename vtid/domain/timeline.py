@@ -110,6 +110,8 @@ class Clip(Struct, frozen=True):
     before: int = 0
     """Frames of it that are left out at its beginning; footage starts later, and what moves goes on from there."""
     after: int = 0
+    name: str = ""
+    """By which people are told about it, such as `clips[2]`."""
 
     @property
     def last(self) -> int:
@@ -232,6 +234,17 @@ class Stretch(Struct, frozen=True):
     why: str
 
 
+class Short(Struct, frozen=True):
+    """A clip whose film has fewer frames than it says, as one that was cut off. Its last frame stays."""
+
+    name: str
+    """The clip's."""
+    ends_s: float
+    """When the last frame ends, from the first one on, as the next."""
+    says_s: float
+    """When it would end by the film's header."""
+
+
 class Composed(Struct, frozen=True):
     """What came of it."""
 
@@ -245,3 +258,4 @@ class Composed(Struct, frozen=True):
     """The whole film, in order."""
     sound_copied: bool = False
     """Of the one source that the film is, or is a stretch of."""
+    short: tuple[Short, ...] = ()

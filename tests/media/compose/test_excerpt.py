@@ -9,7 +9,7 @@ import pytest
 from tests.media.compose.films import draw, grey
 from vtid.domain.excerpt import excerpt
 from vtid.media.compose.mixing import mixed
-from vtid.media.compose.stack import stacked
+from vtid.media.compose.stack import Decoding, stacked
 from vtid.sdk import Canvas, Clip, Footage, Mix, Overlay, Placing, Plain, Sound, Still, Timeline, Transition
 
 SMALL = Canvas(160, 90, Fraction(25))
@@ -48,8 +48,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
 @pytest.mark.parametrize(("first", "last"), [(0, 10), (7, 15), (14, 17), (16, 29), (28, 50), (31, 32), (45, 50)])
 def test_frames_and_samples_are_those_of_the_whole(film: Timeline, first: int, last: int) -> None:
     part = excerpt(film, first, last)
-    wanted = [frame.to_ndarray() for frame in stacked(film, 1)][first:last]
-    found = [frame.to_ndarray() for frame in stacked(part, 1)]
+    wanted = [frame.to_ndarray() for frame in stacked(film, Decoding(1))][first:last]
+    found = [frame.to_ndarray() for frame in stacked(part, Decoding(1))]
     assert len(found) == last - first
     for number, (a, b) in enumerate(zip(wanted, found, strict=True)):
         assert np.array_equal(a, b), f"frame {first + number}"
@@ -64,11 +64,11 @@ def test_frames_and_samples_are_those_of_the_whole(film: Timeline, first: int, l
 def test_an_excerpt_of_an_excerpt(film: Timeline) -> None:
     once = excerpt(film, 13, 31)
     twice = excerpt(excerpt(film, 9, 40), 4, 22)
-    for a, b in zip(stacked(once, 1), stacked(twice, 1), strict=True):
+    for a, b in zip(stacked(once, Decoding(1)), stacked(twice, Decoding(1)), strict=True):
         assert np.array_equal(a.to_ndarray(), b.to_ndarray())
 
 
 def test_black_before_and_after() -> None:
     film = Timeline(SMALL, 30, (Clip(Plain((200, 0, 0)), 10, 10),))
-    levels = [frame.to_ndarray()[0, 0] for frame in stacked(excerpt(film, 5, 25), 1)]
+    levels = [frame.to_ndarray()[0, 0] for frame in stacked(excerpt(film, 5, 25), Decoding(1))]
     assert [n for n, level in enumerate(levels) if level > 16] == list(range(5, 15))

@@ -19,7 +19,7 @@ from vtid.media.compose.material import Material
 from vtid.media.compose.softtrack import SoftTrack
 from vtid.media.compose.soundcopy import CopiedSound, plain_cut
 from vtid.media.compose.soundtrack import SoundTrack
-from vtid.media.compose.stack import stacked
+from vtid.media.compose.stack import Decoding, stacked
 from vtid.media.containers import (
     keeps_headers_apart,
     open_input,
@@ -44,22 +44,23 @@ def joined(
     writing: Writing,
     arrangement: Arrangement,
     lead: Material,
+    decoding: Decoding,
     *,
     progress: Callable[[int], None],
-    threads: int,
 ) -> Composed:
     """Write a film as it is arranged. Nothing is left at `target` when this raises.
 
     Raises:
         Misfit: what is copied and what is rendered do not fit together.
     """
+    threads = decoding.threads
     rendered = sum(piece.frames for piece in arrangement.pieces if piece.origin is None)
 
     def done(frames: int) -> None:
         progress(int(timeline.frames * _RENDERING * frames / max(1, rendered)))
 
     with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder, removed_on_failure(target):
-        pieces = list(_with_parts(timeline, arrangement, lead, target, Path(folder), done, threads))
+        pieces = list(_with_parts(timeline, arrangement, lead, target, Path(folder), done, decoding))
         if arrangement.whole:
             row = row_of(pieces, lead.origin.pts, lead.time_base, lead.last_duration, lead.joint)
             write_beside(lead.origin.path, target, row, threads=threads)
@@ -87,7 +88,7 @@ def _with_parts(
     target: Path,
     folder: Path,
     progress: Callable[[int], None],
-    threads: int,
+    decoding: Decoding,
 ) -> Iterator[Piece]:
     """The pieces, with those rendered that are not copied."""
     encode, count = lead.joint.encode, 0
@@ -96,9 +97,9 @@ def _with_parts(
         if piece.origin is not None:
             yield piece
             continue
-        frames = stacked(excerpt(alike, piece.first, piece.last), threads)
+        frames = stacked(excerpt(alike, piece.first, piece.last), decoding)
         part = folder / str(piece.first)
-        encoder = new_encoder(encode, threads)
+        encoder = new_encoder(encode, decoding.threads)
         encoder.thread_type = "FRAME"
         if keeps_headers_apart(output_format(target)):
             encoder.flags |= Flags.global_header

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice, pairwise, repeat
 from math import ceil, floor
@@ -33,6 +34,9 @@ _PRE_ROLL_S = Fraction(1, 2)
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codec -> the decoder that knows of its transparency."""
 
+_MATROSKA_LENGTH = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+"""Of a stream, in the tag that most programs write; Matroska itself tells only that of the whole file."""
+
 _ORIENTATION = 0x0112
 """The tag of EXIF."""
 
@@ -42,8 +46,13 @@ _WEIGHTS = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114)}
 _COLORSPACES = {"bt709": 1, "bt601": 6}
 """In the numbers of ITU-T H.273."""
 
+Early = Callable[[float, float], None]
+"""Is told when the last frame of a film ends, and when it would by the film's header: seconds from the first."""
 
-def film_pictures(film: Footage, rate: Fraction, count: int, threads: int) -> Iterator[VideoFrame]:
+
+def film_pictures(
+    film: Footage, rate: Fraction, count: int, threads: int, early: Early = lambda _ends, _says: None
+) -> Iterator[VideoFrame]:
     """`count` pictures of a film at a frame rate: at each, the frame nearest to it, else the one still on screen.
 
     Times are the frames' own, which is right for variable rates too. The last frame stays where the film ends early.
@@ -53,6 +62,7 @@ def film_pictures(film: Footage, rate: Fraction, count: int, threads: int) -> It
         rate: of the canvas.
         count: of pictures.
         threads: of the decoder.
+        early: is told where frames are missing at the end of what is shown, more than one.
 
     Raises:
         MediaError: nothing of it decodes.
@@ -60,13 +70,17 @@ def film_pictures(film: Footage, rate: Fraction, count: int, threads: int) -> It
     with open_input(film.path) as container, reading(film.path):
         stream = main_video(container, film.path.name)
         base = stream.time_base or Fraction(1, 1000)
-        begin = (stream.start_time or 0) + lateness(film.path) + film.start_s / base
+        origin = (stream.start_time or 0) + lateness(film.path)
+        begin = origin + film.start_s / base
         clock = _Clock(begin, base * rate / film.speed)
+        step = _usual_step(stream)
+        end = 0
         latest: VideoFrame | None = None
         best: tuple[int, VideoFrame] | None = None
         due = 0
         for frame in _from(container, stream, clock, threads):
             slot, away = clock.slot(frame.pts or 0)
+            end = (frame.pts or 0) + (frame.duration or step)
             if slot > due:
                 latest = latest or frame  # a film that begins late shows its first frame until then
                 yield from islice(_shown(best, latest), min(slot, count) - due)
@@ -81,7 +95,24 @@ def film_pictures(film: Footage, rate: Fraction, count: int, threads: int) -> It
                 f"{film.path.name} shows nothing at {float(film.start_s):g} s: no frame there can be decoded.",
                 problems=[Problem("", "no frame decodes", code="no_frames")],
             )
+        ends_s, says_s = (end - origin) * base, _promised_s(container, stream)
+        each_s = film.speed / rate
+        if says_s and min(says_s, film.start_s + count * each_s) - ends_s > step * base + each_s:
+            early(float(ends_s), float(says_s))
         yield from islice(_shown(best, latest), count - due)
+
+
+def _promised_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds that the picture lasts by the header; None where that tells only of the whole file, sound included."""
+    base = stream.time_base or Fraction(1, 1000)
+    if stream.duration:
+        return stream.duration * base
+    since_s = max(Fraction(0), (stream.start_time or 0) * base)
+    if said := _MATROSKA_LENGTH.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(Fraction, said.groups())
+        return hours * 3600 + minutes * 60 + seconds - since_s
+    alone = len(container.streams) == 1 and container.duration
+    return Fraction(container.duration or 0, 1_000_000) - since_s if alone else None
 
 
 def _shown(best: tuple[int, VideoFrame] | None, latest: VideoFrame) -> Iterator[VideoFrame]:
@@ -165,7 +196,7 @@ def _decoded(
     steady: int | None,
 ) -> Iterator[VideoFrame]:
     """Frames in order. The decoder is told which it need not make: those that nothing else needs and nobody sees."""
-    step = steady or floor(1 / ((stream.time_base or 1) * (stream.average_rate or stream.guessed_rate or 25)))
+    step = steady or _usual_step(stream)
     last = (stream.start_time or 0) - step
     margin = 2 * steady if steady else _PRE_ROLL_S / (stream.time_base or 1)
     sure = ceil(clock.begin - margin)
@@ -180,6 +211,11 @@ def _decoded(
                 frame.pts = frame.dts if frame.dts is not None else last + step
             last = frame.pts
             yield frame
+
+
+def _usual_step(stream: VideoStream) -> int:
+    """Ticks from frame to frame, as the stream has it on the whole."""
+    return floor(1 / ((stream.time_base or 1) * (stream.average_rate or stream.guessed_rate or 25)))
 
 
 def _unseen(packet: Packet[VideoStream], clock: _Clock, sure: int, steady: int | None) -> bool:

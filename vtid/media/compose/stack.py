@@ -16,12 +16,12 @@ from typing import TypeVar
 from av import VideoFrame
 from msgspec.structs import replace
 
-from vtid.domain.timeline import Canvas, Clip, Footage, Overlay, Plain, Still, Timeline, Transition
+from vtid.domain.timeline import Canvas, Clip, Footage, Overlay, Plain, Short, Still, Timeline, Transition
 from vtid.media.compose.ahead import DEPTH, Ahead
 from vtid.media.compose.geometry import Placed, Shape, blurred, place, reduced
 from vtid.media.compose.graphs import Chain, Pair, is_hdr, sdr_maker
 from vtid.media.compose.overlays import drawn
-from vtid.media.compose.pictures import film_pictures, has_alpha, plain_picture, still_pictures, tagged
+from vtid.media.compose.pictures import Early, film_pictures, has_alpha, plain_picture, still_pictures, tagged
 
 T = TypeVar("T")
 _Pictures = Ahead[T] | Generator[T, None, None]
@@ -30,16 +30,36 @@ _LEAD = 2 * DEPTH
 """Frames before a clip at which it is begun."""
 
 
-def stacked(timeline: Timeline, threads: int) -> Iterator[VideoFrame]:
-    """All frames of a film, in the canvas's pixels: yuv420p, limited range, its matrix. Do not write to them.
+class Decoding:
+    """How the films of a timeline are decoded, and what was found of them meanwhile.
 
     Args:
-        timeline: of the film.
         threads: that each clip may keep busy.
     """
-    frames = _main(timeline, threads)
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._short: dict[str, Short] = {}
+
+    def noting(self, name: str) -> Early:
+        """What is told that the film of a clip has ended early, once or several times, in any thread."""
+
+        def early(ends_s: float, says_s: float) -> None:
+            self._short[name] = Short(name, ends_s, says_s)
+
+        return early
+
+    @property
+    def short(self) -> tuple[Short, ...]:
+        """Of the clips that were decoded, those that ended early, in no certain order."""
+        return tuple(self._short.values())
+
+
+def stacked(timeline: Timeline, decoding: Decoding) -> Iterator[VideoFrame]:
+    """All frames of a film, in the canvas's pixels: yuv420p, limited range, its matrix. Do not write to them."""
+    frames = _main(timeline, decoding)
     for clip in timeline.above:
-        frames = _over(frames, clip, timeline.canvas, threads)
+        frames = _over(frames, clip, timeline.canvas, decoding)
     for lane in lanes(timeline.overlays):
         frames = _under_overlays(frames, lane, timeline.canvas)
     return frames
@@ -64,7 +84,7 @@ def _meet(one: Overlay, other: Overlay) -> bool:
     return one.first < other.first + other.frames and other.first < one.first + one.frames
 
 
-def _main(timeline: Timeline, threads: int) -> Iterator[VideoFrame]:
+def _main(timeline: Timeline, decoding: Decoding) -> Iterator[VideoFrame]:
     """The main track, with black where there is nothing."""
     canvas = timeline.canvas
     black = plain_picture(Plain((0, 0, 0)), canvas.width, canvas.height, canvas)
@@ -74,7 +94,7 @@ def _main(timeline: Timeline, threads: int) -> Iterator[VideoFrame]:
     try:
         for clip, after in pairwise([*timeline.main, None]):
             assert clip is not None
-            frames, coming = coming or _begun(_full(clip, canvas, threads), clip, threads), None
+            frames, coming = coming or _begun(_full(clip, canvas, decoding), clip, decoding), None
             yield from repeat(black, clip.first - at)
             at = max(at, clip.first)
             if clip.entry:
@@ -83,7 +103,7 @@ def _main(timeline: Timeline, threads: int) -> Iterator[VideoFrame]:
             alone = clip.last - shared - at
             yield from islice(frames, max(0, alone - _LEAD))
             if after is not None:  # it opens its file and finds its first picture while these go out
-                coming = _begun(_full(after, canvas, threads), after, threads)
+                coming = _begun(_full(after, canvas, decoding), after, decoding)
             yield from islice(frames, min(alone, _LEAD))
             at = clip.last
             if after is not None and after.entry and coming is not None:
@@ -96,10 +116,10 @@ def _main(timeline: Timeline, threads: int) -> Iterator[VideoFrame]:
                 each.close()
 
 
-def _begun(pictures: Generator[T, None, None], clip: Clip, threads: int) -> _Pictures[T]:
+def _begun(pictures: Generator[T, None, None], clip: Clip, decoding: Decoding) -> _Pictures[T]:
     """The same, made ahead where they take time to make and there is a second processor for it."""
     slow = isinstance(clip.picture, Footage) or (isinstance(clip.picture, Still) and clip.picture.zoom != 1)
-    return Ahead(pictures) if slow and threads > 1 else pictures
+    return Ahead(pictures) if slow and decoding.threads > 1 else pictures
 
 
 def _crossed(
@@ -121,7 +141,7 @@ def _crossed(
         yield from (tagged(frame, canvas) for frame in pair.ready())
 
 
-def _full(clip: Clip, canvas: Canvas, threads: int) -> Generator[VideoFrame, None, None]:
+def _full(clip: Clip, canvas: Canvas, decoding: Decoding) -> Generator[VideoFrame, None, None]:
     """A clip of the main track: pictures of the canvas's size."""
     if isinstance(clip.picture, Plain) and clip.placing.box is None and clip.placing.opacity == 1:
         yield from repeat(plain_picture(clip.picture, canvas.width, canvas.height, canvas), clip.frames)
@@ -129,7 +149,7 @@ def _full(clip: Clip, canvas: Canvas, threads: int) -> Generator[VideoFrame, Non
     ground: VideoFrame | None = None
     lay = _Layer(clip, canvas, pad=True)
     before: tuple[VideoFrame, VideoFrame] | None = None
-    for frame in _pictures(clip, canvas, threads):
+    for frame in _pictures(clip, canvas, decoding):
         if before is None or before[0] is not frame:
             layer = lay(frame)
             if not layer.fills:
@@ -141,20 +161,20 @@ def _full(clip: Clip, canvas: Canvas, threads: int) -> Generator[VideoFrame, Non
         yield before[1]
 
 
-def _over(frames: Iterator[VideoFrame], clip: Clip, canvas: Canvas, threads: int) -> Iterator[VideoFrame]:
+def _over(frames: Iterator[VideoFrame], clip: Clip, canvas: Canvas, decoding: Decoding) -> Iterator[VideoFrame]:
     """What lies below, with a clip over it while it is seen."""
     yield from islice(frames, clip.first)
-    with closing(_begun(_layers(clip, canvas, threads), clip, threads)) as layers:
+    with closing(_begun(_layers(clip, canvas, decoding), clip, decoding)) as layers:
         for layer, below in zip(layers, islice(frames, clip.frames), strict=False):
             yield layer.on(below, canvas.rate)
     yield from frames
 
 
-def _layers(clip: Clip, canvas: Canvas, threads: int) -> Generator[_Laid, None, None]:
+def _layers(clip: Clip, canvas: Canvas, decoding: Decoding) -> Generator[_Laid, None, None]:
     """The pictures of a clip, ready to be laid onto others."""
     lay = _Layer(clip, canvas, pad=False)
     before: tuple[VideoFrame, _Laid] | None = None
-    for frame in _pictures(clip, canvas, threads):
+    for frame in _pictures(clip, canvas, decoding):
         if before is None or before[0] is not frame:
             before = frame, lay(frame)
         yield before[1]
@@ -257,11 +277,11 @@ class _Layer:
         return tagged(next(pair.ready()), self.canvas)
 
 
-def _pictures(clip: Clip, canvas: Canvas, threads: int) -> Iterator[VideoFrame]:
+def _pictures(clip: Clip, canvas: Canvas, decoding: Decoding) -> Iterator[VideoFrame]:
     picture = clip.picture
     if isinstance(picture, Footage):
-        decoding = max(1, threads - 1)  # beside the thread that makes pictures ahead; each more needs memory
-        return film_pictures(picture, canvas.rate, clip.frames, decoding)
+        threads = max(1, decoding.threads - 1)  # beside the thread that makes pictures ahead; each more needs memory
+        return film_pictures(picture, canvas.rate, clip.frames, threads, decoding.noting(clip.name))
     if isinstance(picture, Still):
         slots = range(clip.before, clip.before + clip.frames)
         return still_pictures(picture, canvas, slots, slots.stop + clip.after)

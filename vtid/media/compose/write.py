@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from vtid.domain.timeline import Composed, Stretch, Timeline, Writing
@@ -21,7 +22,7 @@ from vtid.media.compose.copying import arrange
 from vtid.media.compose.joined import joined, timescale
 from vtid.media.compose.softtrack import SoftTrack
 from vtid.media.compose.soundtrack import SOUND_FILES, SoundTrack, sounded
-from vtid.media.compose.stack import stacked
+from vtid.media.compose.stack import Decoding, stacked
 from vtid.media.containers import open_output, output_format, removed_on_failure
 from vtid.media.encoders import EncodePlan, composing_plan
 from vtid.media.hardware import Hardware
@@ -45,20 +46,35 @@ def compose(
     """See `vtid.sdk.Media.compose`."""
     if target.suffix in SOUND_FILES:
         return sounded(timeline, target, writing, progress=progress)
+    decoding = Decoding(threads)
+    done = _seen(timeline, target, writing, decoding, progress=progress, hardware=hardware)
+    return replace(done, short=decoding.short)
+
+
+def _seen(
+    timeline: Timeline,
+    target: Path,
+    writing: Writing,
+    decoding: Decoding,
+    *,
+    progress: Callable[[int], None],
+    hardware: Hardware,
+) -> Composed:
+    """What has pictures."""
     if target.suffix == _ANIMATION:
-        return animated(timeline, target, progress=progress, threads=threads)
+        return animated(timeline, target, decoding, progress=progress)
     if target.suffix in _STILLS:
-        return _still(timeline, target, progress=progress, threads=threads)
+        return _still(timeline, target, decoding, progress=progress)
     composing_plan(timeline.canvas, output_format(target), writing)
     arrangement = arrange(timeline, target, writing)
     if arrangement.lead is not None:
         try:
-            return joined(timeline, target, writing, arrangement, arrangement.lead, progress=progress, threads=threads)
+            return joined(timeline, target, writing, arrangement, arrangement.lead, decoding, progress=progress)
         except Misfit as misfit:
             why = f"copied and rendered frames did not fit together: {misfit.message}"
     else:
         why = arrangement.stretches[0].why
-    return _rendered(timeline, target, writing, why, progress=progress, threads=threads, hardware=hardware)
+    return _rendered(timeline, target, writing, why, decoding, progress=progress, hardware=hardware)
 
 
 def explain(timeline: Timeline, target: Path, writing: Writing) -> tuple[Stretch, ...]:
@@ -69,9 +85,9 @@ def explain(timeline: Timeline, target: Path, writing: Writing) -> tuple[Stretch
     return arrange(timeline, target, writing).stretches
 
 
-def _still(timeline: Timeline, target: Path, *, progress: Callable[[int], None], threads: int) -> Composed:
+def _still(timeline: Timeline, target: Path, decoding: Decoding, *, progress: Callable[[int], None]) -> Composed:
     """The first frame alone."""
-    frame = next(stacked(timeline, threads))
+    frame = next(stacked(timeline, decoding))
     picture: NDArray[Any] = frame.to_ndarray(format="bgr24")
     write_picture(target, picture, quality=_STILL_QUALITY)
     progress(timeline.frames)
@@ -83,9 +99,9 @@ def _rendered(
     target: Path,
     writing: Writing,
     why: str,
+    decoding: Decoding,
     *,
     progress: Callable[[int], None],
-    threads: int,
     hardware: Hardware,
 ) -> Composed:
     """All of it."""
@@ -94,13 +110,13 @@ def _rendered(
         held.enter_context(removed_on_failure(target))
         out = held.enter_context(open_output(target, timescale=timescale(timeline.canvas)))
         with _encoding(plan):
-            video = held.enter_context(hardware.track(out, plan, threads, frame_threads=True))
-        sound = SoundTrack(out, timeline, writing, threads) if timeline.mix is not None else None
+            video = held.enter_context(hardware.track(out, plan, decoding.threads, frame_threads=True))
+        sound = SoundTrack(out, timeline, writing, decoding.threads) if timeline.mix is not None else None
         if sound:
             held.enter_context(closing(sound))
         soft = SoftTrack(out, timeline.captions) if timeline.captions else None
         written, each = 0, 1 / timeline.canvas.rate
-        for frame in stacked(timeline, threads):
+        for frame in stacked(timeline, decoding):
             frame.pts, frame.time_base = written, each
             frame.pict_type = 0  # or the encoder repeats the source's I, P and B
             with _encoding(plan):

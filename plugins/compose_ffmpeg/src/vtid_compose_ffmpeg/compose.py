@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from vtid.sdk import Audio, Context, File, Image, InvalidInput, Media, Overlay, Presets, Stretch, Timeline, Video
+from vtid.sdk import (
+    Audio,
+    Composed,
+    Context,
+    File,
+    Image,
+    InvalidInput,
+    Media,
+    Overlay,
+    Presets,
+    Stretch,
+    Timeline,
+    Video,
+)
 
 from .captions import burnt, lines_of, soft
 from .complaints import Complaints
@@ -18,6 +31,9 @@ from .layout import Laid, lay_out
 from .making import SOUNDS, STILLS
 from .report import Inputs, Outputs, Piece, PlanOutputs, Report
 from .text import overlay_of
+
+_QUIETER = 0.5
+"""LUFS by which a film may be quieter than was wanted before that is said; what is made aims at 0.3."""
 
 
 def compose(ctx: Context, film: Composition, inputs: Inputs, presets: Presets) -> Outputs:
@@ -37,8 +53,20 @@ def compose(ctx: Context, film: Composition, inputs: Inputs, presets: Presets) -
     report = _report(laid, warnings, done.stretches)
     report.encoder = None if all(one.copied for one in done.stretches) else done.encoder
     report.audio_encoder, report.loudness = done.audio_encoder, done.loudness
+    report.warnings += _otherwise(laid, done)
     report.seconds = round(time.monotonic() - began, 3)
     return _outputs(target, report)
+
+
+def _otherwise(laid: Laid, done: Composed) -> Iterator[str]:
+    """What only shows while the film is made."""
+    order = [clip.name for clip in (*laid.main, *laid.above)]
+    for one in sorted(done.short, key=lambda each: order.index(each.name)):
+        says = f"though it says that it lasts {round(one.says_s, 2):g} s"
+        yield f"{one.name}: the film's frames end at {round(one.ends_s, 2):g} s, {says}; its last frame stays"
+    wanted = laid.mix.loudness if laid.mix else None
+    if wanted is not None and done.loudness is not None and done.loudness < wanted - _QUIETER:
+        yield f"audio.loudness: is {done.loudness:.1f} LUFS, not {wanted:g}: louder, the peaks would be cut off"
 
 
 def _outputs(target: Path, report: Report) -> Outputs:

@@ -316,4 +316,4 @@ def _clip(seen: Seen, files: Mapping[str, Given], canvas: Canvas) -> Clip:
     if seen.entry and clip.transition:
         entry = Transition(doc.TRANSITIONS[clip.transition.type], seen.entry)
     placing: Placing = placing_of(clip, canvas)
-    return Clip(picture, seen.first, seen.frames, placing, entry)
+    return Clip(picture, seen.first, seen.frames, placing, entry, name=f"clips[{seen.number}]")
