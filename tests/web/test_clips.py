@@ -117,6 +117,14 @@ def test_a_high_priority_goes_before_what_waits(idle: Site) -> None:
     problem(idle.http.post(CLIPS, json={"clips": [{"url": "https://example.org/a.mp4"}], "priority": 11}), 400)
 
 
+OPTIONS = "processing_options"
+
+
+def sized(film: str, *thumbnails: str) -> dict[str, Any]:
+    options = {"target_resolution": film, "thumbnail_sizes": thumbnails}
+    return {"clips": [{"url": "http://127.0.0.1/a.mp4"}], OPTIONS: options}
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -125,6 +133,9 @@ def test_a_high_priority_goes_before_what_waits(idle: Site) -> None:
         ({"clips": [{"url": "http://10.0.0.1/a.mp4"}, {"url": "ftp://x"}]}, {"clips[0].clip_url", "clips[1].clip_url"}),
         ({"clips": [{"url": "http://127.0.0.1/a.mp4"}], "operations": ["shrink"]}, {"operations[0]"}),
         ({"clips": [{"url": "http://127.0.0.1/a.mp4"}], "callback_url": "nowhere"}, {"callback_url"}),
+        (sized("0000x0000", "0000x0000"), {f"{OPTIONS}.target_resolution", f"{OPTIONS}.thumbnail_sizes[0]"}),
+        (sized("9999x90", "99x20", "9000x20"), {f"{OPTIONS}.target_resolution", f"{OPTIONS}.thumbnail_sizes[1]"}),
+        ({"clips": [{"url": "http://127.0.0.1/a.mp4", "operations": ["resize"]}]}, {f"{OPTIONS}.target_resolution"}),
     ],
 )
 def test_every_complaint_names_its_field(machine: Site, body: dict[str, Any], fields: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import wave
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,23 @@ def test_sound_alone(tmp_path: Path, source: Path, ending: str, encoder: str) ->
     assert pitch(sound, 0.3, 1.2) == pytest.approx(440, abs=3)
     assert out.report.audio_encoder == encoder
     assert out.report.loudness is not None
+
+
+@pytest.mark.parametrize("ending", ["mp4", "wav"])
+@pytest.mark.parametrize(("loudness", "told"), [(-5, True), (-14, False)])
+def test_a_loudness_that_the_peaks_do_not_let_it_have(
+    tmp_path: Path, ending: str, loudness: float, *, told: bool
+) -> None:
+    """A tone so low that ears hear little of it: at full scale it is far from loud."""
+    hum = 0.1 * np.sin(2 * np.pi * 40 * np.arange(3 * RATE) / RATE)
+    with wave.open(str(tmp_path / "hum.wav"), "wb") as out:
+        out.setparams((1, 2, RATE, 0, "NONE", ""))
+        out.writeframes((hum * 32767).astype("<i2").tobytes())
+    audio = {"normalize": True, "loudness": loudness, "tracks": [{"url": "asset:a"}]}
+    color = [{"color": "#000000", "duration": 3}]
+    out = compose(tmp_path, tmp_path / "hum.wav", {"format": ending}, clips=color, audio=audio)
+    said = f"audio.loudness: is {out.report.loudness:.1f} LUFS, not -5: louder, the peaks would be cut off"
+    assert out.report.warnings == ([said] if told else [])
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,13 @@ def test_who_is_heard_and_who_is_not() -> None:
     assert laid({**A, "mute": True}).mix is None
 
 
+def test_giving_way_to_no_voice_is_said() -> None:
+    audio = {"music_url": "asset:song", "duck": 12}
+    found = laid(A, audio=audio)
+    assert found.warnings == ("audio.duck: no sound gives way: there is no voiceover_url, and no track is a voice",)
+    assert laid(A, audio=audio | {"tracks": [{"url": "asset:song", "voice": True}]}).warnings == ()
+
+
 WRONG: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([A, B, {"video_url": "asset:long", "end_time": 30}], {}, "clips[2].end_time: past the end of the source (12.4 s)"),
     ([{**A, "trim_start": 10}], {}, "clips[0].trim_start: past the end of the source (10 s)"),

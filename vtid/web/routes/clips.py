@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,6 +25,8 @@ TAGS = ["internal"]
 PIPELINE = "process-clip"
 USUAL = 5
 """The priority of a request that names none."""
+_SIDES = range(16, 8193)
+"""Pixels that a side of a picture may have, as in the documents of films."""
 AnyRequest = Request[Any, Any, Any]
 BODY = {
     "clips": [{"clip_url": "https://example.org/one.mp4", "clip_id": "one"}],
@@ -109,9 +111,7 @@ def _judged(core: App, user_id: str, wish: ClipsJson) -> tuple[Sequence[str], tu
         for at, clip in enumerate(wish.clips)
         if clip.clip_id and ids.count(clip.clip_id) > 1
     ]
-    options = wish.processing_options
-    if options.audio_codec and (options.audio_codec == "opus") != (options.video_codec == "vp9"):
-        problems.append(Problem("processing_options.audio_codec", "opus goes with vp9, aac with all others"))
+    problems += _misfits(wish)
     try:
         if wish.callback_url:
             hook = core.registrar.callback(user_id, "", wish.callback_url)
@@ -121,6 +121,26 @@ def _judged(core: App, user_id: str, wish: ClipsJson) -> tuple[Sequence[str], tu
     if problems:
         raise InvalidInput(str(problems[0]), problems=problems)
     return urls, told
+
+
+def _misfits(wish: ClipsJson) -> Iterator[Problem]:
+    """What is wrong with the options, by the names under which they came; the film's document has others."""
+    options = wish.processing_options
+    named = [("target_resolution", options.target_resolution)]
+    named += [(f"thumbnail_sizes[{at}]", size) for at, size in enumerate(options.thumbnail_sizes)]
+    for name, size in named:
+        if size and "x" in size and not all(side in _SIDES for side in map(int, size.split("x"))):
+            words = f"width and height must be {_SIDES[0]} to {_SIDES[-1]} pixels each"
+            yield Problem(f"processing_options.{name}", words)
+    if not options.target_resolution and any("resize" in _wanted(clip, wish) for clip in wish.clips):
+        yield Problem("processing_options.target_resolution", "is missing: to what size to resize", "missing")
+    if options.audio_codec and (options.audio_codec == "opus") != (options.video_codec == "vp9"):
+        yield Problem("processing_options.audio_codec", "opus goes with vp9, aac with all others")
+
+
+def _wanted(clip: ClipJson, wish: ClipsJson) -> set[str]:
+    """The operations of a clip."""
+    return {*(clip.operations if clip.operations is not None else wish.operations)}
 
 
 async def _submitted(
@@ -143,10 +163,10 @@ async def _submitted(
 
 def _params(clip: ClipJson, wish: ClipsJson) -> dict[str, Any]:
     """What the pipeline is to do with a clip."""
-    wanted: set[str] = {*(clip.operations if clip.operations is not None else wish.operations)}
+    wanted = _wanted(clip, wish)
     options = wish.processing_options
     pictures = bool(wanted & {"thumbnail", "extract_thumbnail"})
-    widths = sorted({max(16, int(size.partition("x")[0])) for size in options.thumbnail_sizes})
+    widths = sorted({int(size.partition("x")[0]) for size in options.thumbnail_sizes})
     return {
         "film": _document(wanted, options),
         "thumbnails": pictures,
@@ -176,7 +196,7 @@ def _document(wanted: set[str], options: ProcessingOptions) -> dict[str, Any]:
 def _size(text: str) -> str | dict[str, int]:
     if "x" not in text:
         return text
-    width, height = (max(16, int(side) // 2 * 2) for side in text.split("x"))
+    width, height = (int(side) // 2 * 2 for side in text.split("x"))
     return {"width": width, "height": height}
 
 

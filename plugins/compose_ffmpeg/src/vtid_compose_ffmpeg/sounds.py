@@ -48,6 +48,8 @@ def sounds_of(audio: doc.Audio, film: Heard, files: Mapping[str, Given], complai
         sounds += _sound(voice, "audio.voiceover", "_url", film, files, complaints)
     for number, track in enumerate(audio.tracks):
         sounds += _sound(track, f"audio.tracks[{number}]", ".url", film, files, complaints)
+    if audio.duck and not any(one.bus == "voice" for one in sounds):
+        complaints.warn("audio.duck", "no sound gives way: there is no voiceover_url, and no track is a voice")
     if not sounds:
         return None
     return Mix(tuple(sounds), audio.duck, audio.loudness if audio.normalize else None)
