@@ -43,6 +43,13 @@ def test_a_film_is_made_beside_its_document(vtid: Callable[..., Any], folder: Pa
     assert "exists already" in again.err
 
 
+def test_of_sound_alone_no_picture_is_told(vtid: Callable[..., Any], folder: Path) -> None:
+    write(folder, output={"format": "mp3"})
+    assert "film.json is in order: sound alone, 0.6 s." in vtid("compose", "film.json", "--check").out
+    assert "It would be sound alone, 0.6 s." in vtid("compose", "film.json", "--explain").out
+    assert "film.mp3: sound alone, 0.6 s, " in vtid("compose", "film.json").out
+
+
 def test_looking_renders_nothing(vtid: Callable[..., Any], folder: Path) -> None:
     write(folder)
     said = vtid("compose", "film.json", "--check")

@@ -295,6 +295,8 @@ def _tell_warnings(out: Output, report: dict[str, Any]) -> None:
 
 
 def _facts(report: dict[str, Any]) -> str:
+    if not report["seen"]:
+        return f"sound alone, {report['duration_s']:g} s"
     size = f"{report['width']}×{report['height']}"
     if report["frames"] == 1:
         return f"{size}, one picture"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -154,6 +154,27 @@ def test_right_to_left_is_shaped(tmp_path: Path) -> None:
     font = ImageFont.truetype(fonts[min(fonts)], 40)
     assert font.getlength("ببب") < 3 * font.getlength("ب") * 0.95
     assert wrapped("ببب ببب", font, font.getlength("ببب") * 1.2) == ["ببب", "ببب"]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("今日は、晴れです。", 3, ["今日", "は、晴", "れで", "す。"]),
+        ("「ああ」「いい」", 5, ["「ああ」", "「いい」"]),
+        ("コーヒー、カップ!?", 3, ["コー", "ヒー、", "カッ", "プ!?"]),
+        ("。。。。", 3, ["。。。", "。"]),
+        ("天地玄黄", 3, ["天地玄", "黄"]),
+    ],
+)
+def test_no_line_begins_with_a_stop_or_ends_with_an_opening_bracket(text: str, width: int, lines: list[str]) -> None:
+    from vtid_compose_ffmpeg.text import wrapped
+
+    class EvenFont:
+        """In which all letters are equally wide, as those of CJK are."""
+
+        getlength = staticmethod(len)
+
+    assert wrapped(text, cast("Any", EvenFont()), width) == lines
 
 
 def test_planning_says_what_would_be_and_renders_nothing(tmp_path: Path) -> None:

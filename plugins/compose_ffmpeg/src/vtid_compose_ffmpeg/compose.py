@@ -50,7 +50,7 @@ def compose(ctx: Context, film: Composition, inputs: Inputs, presets: Presets) -
         laid.writing,
         progress=lambda frames: ctx.progress(frames / timeline.frames, "Rendering"),
     )
-    report = _report(laid, warnings, done.stretches)
+    report = _report(film, laid, warnings, done.stretches)
     report.encoder = None if all(one.copied for one in done.stretches) else done.encoder
     report.audio_encoder, report.loudness = done.audio_encoder, done.loudness
     report.warnings += _otherwise(laid, done)
@@ -84,7 +84,7 @@ def plan(ctx: Context, film: Composition, inputs: Inputs, presets: Presets) -> P
     files = given(inputs.files, ctx.media, ctx.threads)
     laid = lay_out(film, files, presets)
     timeline, warnings = written(ctx, film, laid, files)
-    return PlanOutputs(_report(laid, warnings, ctx.media.explain(timeline, _target(ctx, film), laid.writing)))
+    return PlanOutputs(_report(film, laid, warnings, ctx.media.explain(timeline, _target(ctx, film), laid.writing)))
 
 
 def _target(ctx: Context, film: Composition) -> Path:
@@ -143,7 +143,7 @@ def texts(film: Composition, laid: Laid, files: Mapping[str, Given], complaints:
     return [one for one in out if one is not None]
 
 
-def _report(laid: Laid, warnings: Sequence[str], stretches: Sequence[Stretch]) -> Report:
+def _report(film: Composition, laid: Laid, warnings: Sequence[str], stretches: Sequence[Stretch]) -> Report:
     def seconds(frame: int) -> float:
         return round(float(frame / laid.canvas.rate), 3)
 
@@ -153,6 +153,7 @@ def _report(laid: Laid, warnings: Sequence[str], stretches: Sequence[Stretch]) -
         fps=round(float(laid.canvas.rate), 3),
         frames=stretches[-1].last,
         duration_s=seconds(stretches[-1].last),
+        seen=film.output.format not in SOUNDS,
         pieces=[Piece(seconds(one.first), seconds(one.last), one.copied, one.why) for one in stretches],
         placed=list(laid.placed),
         warnings=[*laid.warnings, *warnings],

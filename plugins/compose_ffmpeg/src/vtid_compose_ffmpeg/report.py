@@ -30,6 +30,8 @@ class Report(Struct):
     fps: float
     frames: int
     duration_s: float
+    seen: bool
+    """Whether it has a picture; else size, rate and frames are only what the sound was measured by."""
     pieces: list[Piece]
     placed: list[Placed] = field(default_factory=list)
     """What is seen and heard when, in the whole film."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,13 @@ _MARGIN = 0.05
 
 _LEADING = 1.15
 """From line to line, of the font's own height."""
+
+_OPENING = ("Ps", "Pi")
+"""Unicode's categories of what ends no line."""
+_CLOSING = ("Pe", "Pf", "Mn", "Mc", "Me")
+"""Of what begins none: brackets, and marks that are part of the letter before."""
+_BEHIND = frozenset("、。，．：；！？・ー々…‥～゛゜ゝゞヽヾ,.:;!?%％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ")
+"""What else begins no line: stops, and in Japanese small letters and what repeats or lengthens the letter before."""
 
 _PADDING = 0.35
 """Of a box around its text, of the font's size."""
@@ -127,12 +135,27 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
 
 
 def _pieces(word: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    out = [""]
+    out, line = [], ""
     for character in word:
-        if out[-1] and font.getlength(out[-1] + character) > width:
-            out.append("")
-        out[-1] += character
-    return out
+        while line and font.getlength(line + character) > width:
+            end = _end(line, character)
+            out.append(line[:end])
+            line = line[end:]
+        line += character
+    return [*out, line]
+
+
+def _end(line: str, after: str) -> int:
+    """Where a full line ends: what cannot begin the next one takes what stands before it along (Japanese *kinsoku*)."""
+    text = line + after
+    for end in range(len(line), 0, -1):
+        if not _belongs_behind(text[end]) and unicodedata.category(text[end - 1]) not in _OPENING:
+            return end
+    return len(line)
+
+
+def _belongs_behind(character: str) -> bool:
+    return character in _BEHIND or unicodedata.category(character) in _CLOSING
 
 
 def _painted(below: Image.Image, paint: str, mask: Image.Image) -> Image.Image:
