@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = (
     ("__init__", "errors", "logs", "resources"),
-    ("sealing",),
+    ("sealing", "complaints"),
     ("domain",),
     ("sdk",),
     ("hookspecs",),
@@ -29,10 +29,11 @@ LAYERS = (
 
 KNOWS_ONLY = {
     "errors": set(),
-    "domain": {"errors"},
+    "complaints": {"errors"},
+    "domain": {"complaints", "errors"},
     "sdk": {"domain", "errors"},
     "hookspecs": {"sdk"},
-    "config": {"errors"},
+    "config": {"complaints", "errors"},
     "storage": {"domain", "errors"},
     "models": {"domain", "errors"},
     "sealing": {"errors"},
@@ -41,7 +42,7 @@ KNOWS_ONLY = {
     "net": {"errors"},
     "client": {"errors"},
     "otio": {"domain", "errors"},
-    "simulators": {"domain", "errors", "media"},
+    "simulators": {"complaints", "domain", "errors", "media"},
 }
 """Parts that know less than their layer would let them."""
 

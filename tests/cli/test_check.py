@@ -38,7 +38,7 @@ def test_every_problem_at_once_and_none_hides_another(vtid, home, pipe):
     assert said.code == 4
     for words in (
         'server.prt: unknown setting; did you mean "port"?',
-        "server.port: Expected `int`, got `str`",
+        "server.port: must be a whole number, not a text",
         "nonsense: unknown section",
         "plugins.dirs: there is no folder",
         '[plugins] disabled speaks of a plugin "labb", which is not there; did you mean "lab"?',

@@ -14,7 +14,7 @@ from vtid.cli import otio
 from vtid.cli.local import json_option, load_config, output
 from vtid.cli.output import Output
 from vtid.cli.run import stop_once, watched
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 from vtid.domain.composition import ASSET, WEB, with_files_renamed
 from vtid.domain.merging import filled, read_json, table
 from vtid.errors import Conflict, InvalidInput, Problem, StepFailed, VtidError

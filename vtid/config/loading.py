@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from vtid.complaints import worded
 from vtid.config.describing import describe
 from vtid.config.masking import is_secret
 from vtid.config.sections import SECTIONS, Config, Storage
@@ -184,7 +185,8 @@ class _Loader:
             try:
                 values[key] = msgspec.convert(value, known[key])
             except msgspec.ValidationError as error:
-                self.problem(place, f"{error} (here: {value!r})", given.origin)
+                found = worded(error, known[key], place)
+                self.problem(found.field, f"{found.message} (here: {value!r})", given.origin)
         if _TIER_NAME.fullmatch(name):
             self.tiers[name] = Tier(**values)
         else:
@@ -200,7 +202,8 @@ class _Loader:
                 sections[section][key] = _converted(given, type_)
             except msgspec.ValidationError as error:
                 shown = "" if is_secret(key) or "://" in str(given.value) else f" (here: {given.value!r})"
-                self.problem(f"{section}.{key}", f"{error}{shown}", given.origin)
+                found = worded(error, type_, f"{section}.{key}")
+                self.problem(found.field, f"{found.message}{shown}", given.origin)
         server = sections["server"]
         server["cors_origins"] = tuple(map(as_browsers_say, server.get("cors_origins", ())))
         sections["plugins"]["tables"] = self.tables
@@ -238,7 +241,7 @@ def as_browsers_say(origin: str) -> str:
 
 def _path(value: Any, base: Path) -> Path:
     if not isinstance(value, str | Path):
-        raise TypeError(f"Expected a path, got `{type(value).__name__}`")
+        raise TypeError("must be a path, which is a text")
     return base / Path(value).expanduser()
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 from vtid.errors import InvalidInput, Problem, did_you_mean
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,40}$")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 from vtid.errors import Problem, did_you_mean
 
 VALUE = "value"

@@ -18,7 +18,7 @@ import pluggy
 from msgspec import Struct, field
 
 from vtid import hookspecs
-from vtid.domain.complaints import worded
+from vtid.complaints import worded
 from vtid.domain.step import StepSpec
 from vtid.errors import did_you_mean
 from vtid.plugins.signature import spec_of

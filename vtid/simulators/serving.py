@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from msgspec import Struct, field
 
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 from vtid.errors import InvalidInput, did_you_mean
 
 MOST_JSON = 1 << 20

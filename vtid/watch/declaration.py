@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from vtid.domain.complaints import worded
+from vtid.complaints import worded
 from vtid.errors import Problem, did_you_mean
 from vtid.watch import naming
 

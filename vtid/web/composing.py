@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct, field
 
 from vtid.app import App
+from vtid.complaints import complaints
 from vtid.db import AssetFilter
 from vtid.domain.artifact import Asset
-from vtid.domain.complaints import complaints
 from vtid.domain.composition import ASSET, WEB, with_files_renamed
 from vtid.domain.merging import FIELDS
 from vtid.engine.intake import Draft

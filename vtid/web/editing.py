@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from vtid.complaints import complaints, worded
 from vtid.db import Editing
 from vtid.domain.artifact import Asset
-from vtid.domain.complaints import complaints, worded
 from vtid.domain.media import MediaInfo
 from vtid.domain.region import Region, normalise
 from vtid.domain.segment import Segment, segment_problems

@@ -12,7 +12,7 @@ from litestar import Request
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 from vtid.errors import InvalidInput, NotFound, Problem, TooLarge, did_you_mean
 from vtid.web.errors import ClientGone
 

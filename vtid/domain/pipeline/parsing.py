@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from vtid.domain.complaints import worded
+from vtid.complaints import worded
 from vtid.domain.pipeline.model import NAME, Deliver, JobParam, Pipeline, Step
 from vtid.errors import PipelineError, Problem, did_you_mean
 

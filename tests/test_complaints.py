@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from vtid.domain.complaints import complaints
+from vtid.complaints import complaints
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$", examples=["#ff8800"])]
 Plain = Annotated[str, Meta(pattern="^[a-z]+$")]
