@@ -93,6 +93,7 @@ def test_what_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
     for trim, first in ((0.0, 10), (0.2, 15)):
         out = compose(tmp_path, {"video_url": "asset:b", "trim_start": trim}, b=tmp_path / "b.mp4")
         assert numbers(out.video.path) == list(range(first, 36))
+        assert out.report.warnings == []
         out.video.path.unlink()
 
 
