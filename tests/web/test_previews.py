@@ -89,8 +89,8 @@ def test_a_mask_comes_as_a_second_file(editor: Site, film: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "field", "words"),
     [
-        ({"at_s": "soon"}, "at_s", "float"),
-        ({"at_s": "-1"}, "at_s", ">= 0"),
+        ({"at_s": "soon"}, "at_s", "must be a number"),
+        ({"at_s": "-1"}, "at_s", "at least 0"),
         ({"at_s": "60"}, "look.at_s", "past the end of the video (2.00 s)"),
         ({"params": '{"policy": "some"}'}, "policy", "some"),
         ({"at": "1"}, "at", 'did you mean "at_s"'),
