@@ -53,7 +53,10 @@ def test_a_step_can_be_kept_in_software() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"hardware": ["nvenk"]}, "hardware[0]: Invalid enum value 'nvenk'"), ({"hardwear": []}, 'did you mean "hardware"?')],
+    [
+        ({"hardware": ["nvenk"]}, "hardware[0]: Invalid enum value 'nvenk'"),
+        ({"hardwear": []}, 'did you mean "hardware"?'),
+    ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], words: str) -> None:
     record = plugin(**settings)
