@@ -39,17 +39,17 @@ def main_video(container: InputContainer, name: str) -> VideoStream:
     raise MediaError(f"{name} {what}. Give a video.", problems=[Problem("", what, code="no_video")])
 
 
-def lateness(path: Path) -> int:
+def lateness(container: InputContainer, path: Path) -> int:
     """Ticks by which FFmpeg tells the frames of an AVI later than they are shown; 0 of other containers.
 
     AVI counts chunks and holds no times: the first is shown at once. FFmpeg takes their count for the time of decoding,
     and tells frames by as many later as the decoder may have to wait for, like those of a container that makes room
     for that. Written elsewhere as it is, the picture would come behind its sound.
     """
-    with open_input(path, packets_only=True) as container, reading(path):
-        if short_name(container, path) != "avi":
-            return 0
-        first = next(container.demux(main_video(container, path.name)), None)
+    if container.format.name != "avi":
+        return 0
+    with open_input(path, packets_only=True) as again, reading(path):  # the other one stays where it is
+        first = next(again.demux(main_video(again, path.name)), None)
         return 0 if first is None or first.pts is None or first.dts is None else first.pts - first.dts
 
 

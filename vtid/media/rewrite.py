@@ -127,7 +127,7 @@ class _Writer:
         self._out = out
         self._tape = tape
         self._plan = plan
-        self._late = lateness(tape.path)
+        self._late = lateness(tape.container, tape.path)
         self._durations: dict[int, int] = {}
         self.frames = 0
         self.track: Track

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from av import VideoFrame
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -42,6 +43,11 @@ class Shape(Struct, frozen=True):
     """Degrees clockwise by which a player turns it."""
     mirrored: bool = False
     """Whether a player also mirrors it, as front cameras want."""
+
+
+def shape_of(frame: VideoFrame, aspect: Fraction, *, mirrored: bool) -> Shape:
+    """That of a frame; `aspect` and `mirrored` are its film's, which are not asked of each frame."""
+    return Shape(frame.width, frame.height, aspect, -round(frame.rotation / 90) * 90 % 360, mirrored)
 
 
 class Placed(Struct, frozen=True):

@@ -83,7 +83,7 @@ def examine(footage: Footage, canvas: Canvas, container: str, codec: str) -> Mat
             index=index,
             joint=joint,
             header=bytes(stream.codec_context.extradata or b""),
-            start=(stream.start_time or 0) + lateness(footage.path),
+            start=(stream.start_time or 0) + lateness(film, footage.path),
             time_base=stream.time_base or Fraction(1, 1000),
             last_duration=last_duration(stream, index),
             matrix=_MATRICES.get(int(first.colorspace), "bt709" if first.height >= _HD_LINES else "bt601"),

@@ -70,7 +70,7 @@ def film_pictures(
     with open_input(film.path) as container, reading(film.path):
         stream = main_video(container, film.path.name)
         base = stream.time_base or Fraction(1, 1000)
-        origin = (stream.start_time or 0) + lateness(film.path)
+        origin = (stream.start_time or 0) + lateness(container, film.path)
         begin = origin + film.start_s / base
         clock = _Clock(begin, base * rate / film.speed)
         step = _usual_step(stream)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from vtid.domain.timeline import Canvas, Clip, Footage, Overlay, Plain, Short, Still, Timeline, Transition
 from vtid.media.compose.ahead import DEPTH, Ahead
-from vtid.media.compose.geometry import Placed, Shape, blurred, place, reduced
+from vtid.media.compose.geometry import Placed, blurred, place, reduced, shape_of
 from vtid.media.compose.graphs import Chain, Pair, is_hdr, sdr_maker
 from vtid.media.compose.overlays import drawn
 from vtid.media.compose.pictures import Early, film_pictures, has_alpha, plain_picture, still_pictures, tagged
@@ -244,10 +244,7 @@ class _Layer:
         placing = self.clip.placing
         clear = has_alpha(frame) or placing.opacity < 1
         film = self.clip.picture if isinstance(self.clip.picture, Footage) else None
-        turn = round(-frame.rotation / 90) * 90 % 360
-        shape = Shape(
-            frame.width, frame.height, film.aspect if film else Fraction(1), turn, film is not None and film.mirrored
-        )
+        shape = shape_of(frame, film.aspect if film else Fraction(1), mirrored=film is not None and film.mirrored)
         self._sdr = sdr_maker(frame, reduced(shape, placing, self.canvas)) if is_hdr(frame) else None
         if self._sdr is not None:
             frame = self._sdr(frame)

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from vtid.domain.previewing import Progress
 from vtid.domain.timeline import SAMPLE_RATE, Canvas, Placing, Sound
 from vtid.errors import MediaError
-from vtid.media.compose.geometry import Shape, place, reduced
+from vtid.media.compose.geometry import Shape, place, reduced, shape_of
 from vtid.media.compose.graphs import Chain, Filter, to_sdr
 from vtid.media.compose.pictures import tagged
 from vtid.media.compose.sound import Samples, as_frame, samples
@@ -90,9 +90,8 @@ class _Shrinker:
     """Frames become small, upright, of square pixels, BT.709."""
 
     def __init__(self, first: VideoFrame, stream: VideoStream) -> None:
-        turn = -round(first.rotation / 90) * 90 % 360
         aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        shape = Shape(first.width, first.height, aspect, turn, is_mirrored(first))
+        shape = shape_of(first, aspect, mirrored=is_mirrored(first))
         self.width, self.height = small(shape)
         self._canvas = Canvas(self.width, self.height, Fraction(25))
         fill = Placing(fit="stretch")

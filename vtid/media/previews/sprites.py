@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vtid.domain.previewing import Progress, Sprites
 from vtid.domain.timeline import Canvas, Placing
-from vtid.media.compose.geometry import Shape, place, reduced
+from vtid.media.compose.geometry import place, reduced, shape_of
 from vtid.media.compose.graphs import Chain, to_sdr
 from vtid.media.containers import open_input, reading
 from vtid.media.decode import Decoder, main_video
@@ -122,13 +122,12 @@ def _shrinker(frame: VideoFrame, path: Path, side: int) -> Chain:
     """Makes thumbnails of frames: upright, of square pixels, the longer side as wished."""
     with open_input(path) as container:
         aspect = Fraction(main_video(container, path.name).sample_aspect_ratio or 1) or Fraction(1)
-    turn = -round(frame.rotation / 90) * 90 % 360
+    shape = shape_of(frame, aspect, mirrored=is_mirrored(frame))
     width, height = Fraction(frame.width) * aspect, Fraction(frame.height)
-    if turn % 180:
+    if shape.turn % 180:
         width, height = height, width
     by = Fraction(side) / max(width, height)
     size = max(2, 2 * round(width * by / 2)), max(2, 2 * round(height * by / 2))
-    shape = Shape(frame.width, frame.height, aspect, turn, is_mirrored(frame))
     fill, canvas = Placing(fit="stretch"), Canvas(*size, Fraction(25))
     placed = place(shape, fill, canvas, pad=False)
     return Chain(frame, [*to_sdr(frame, reduced(shape, fill, canvas)), *placed.filters, ("format", "yuv420p")])

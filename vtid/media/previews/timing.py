@@ -20,7 +20,7 @@ def timing(path: Path, threads: int) -> Timing:
         stream = main_video(container, path.name)
         require_whole_file(container, stream, path)
         base = stream.time_base or Fraction(1, 1000)
-        zero = _zero(container) + lateness(path) * base
+        zero = _zero(container) + lateness(container, path) * base
         index = read_index(container, stream, path)
     if index.doubt or not index.pts:
         index = counted_index(path, index, threads)

@@ -78,7 +78,12 @@ def plan(
             pts=index.pts,
             time_base=stream.time_base or Fraction(1, 1000),
             coding=Coding(
-                container_name, joint, index.anchors, index.delay, last_duration(stream, index), lateness(source)
+                container_name,
+                joint,
+                index.anchors,
+                index.delay,
+                last_duration(stream, index),
+                lateness(container, source),
             ),
         )
 

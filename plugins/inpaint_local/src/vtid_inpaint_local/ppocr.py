@@ -10,7 +10,7 @@ Connectionist temporal classification, 2006).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
@@ -69,11 +69,21 @@ def boxes(network: Network, bgr: Pixels, side: int) -> list[Found]:
     return out
 
 
-def read(network: Network, bgr: Pixels) -> tuple[str, float]:
+def characters(network: Network) -> list[str] | None:
+    """What each number that a network of PP-OCR gives stands for, as its file tells; None where it does not.
+
+    They are many thousands: to be asked once.
+    """
+    told = network.metadata.get("character")
+    return None if told is None else ["", *told.splitlines(), " "]
+
+
+def read(network: Network, alphabet: Sequence[str], bgr: Pixels) -> tuple[str, float]:
     """What a crop of one line says, and how sure that is.
 
     Args:
-        network: of PP-OCR, that reads; its characters are in the file.
+        network: of PP-OCR, that reads.
+        alphabet: its `characters`.
         bgr: of any size.
     """
     bounded = _bounded(bgr)
@@ -86,17 +96,15 @@ def read(network: Network, bgr: Pixels) -> tuple[str, float]:
     best = chances.argmax(1)
     taken = best != 0  # 0 stands for no character
     taken[1:] &= best[1:] != best[:-1]
-    characters = ["", *network.metadata["character"].splitlines(), " "]
-    text = "".join(characters[one] for one in best[taken])
+    text = "".join(alphabet[one] for one in best[taken])
     return text.strip(), float(chances.max(1)[taken].mean()) if text else 0.0
 
 
 def _bounded(bgr: Pixels) -> Pixels:
     """A picture no larger and no smaller than RapidOCR lets through."""
-    for wanted in (min(1.0, _MOST_SIDE / max(bgr.shape[:2])), max(1.0, _LEAST_SIDE / min(bgr.shape[:2]))):
-        if wanted != 1:
-            bgr = np.asarray(cv2.resize(bgr, _stepped(bgr, wanted)))
-    return bgr
+    least, most = min(bgr.shape[:2]), max(bgr.shape[:2])
+    scale = _MOST_SIDE / most if most > _MOST_SIDE else max(1.0, _LEAST_SIDE / least)
+    return bgr if scale == 1 else np.asarray(cv2.resize(bgr, _stepped(bgr, scale)))
 
 
 def _stepped(bgr: Pixels, scale: float) -> tuple[int, int]:

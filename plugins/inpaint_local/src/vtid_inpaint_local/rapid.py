@@ -41,14 +41,15 @@ class RapidOcr:
         with self._asking:
             reads = self._reads
         if reads is not None:
-            return ppocr.read(reads, bgr)
+            return ppocr.read(*reads, bgr)
         got = self._asked(bgr, use_det=False, use_cls=False, use_rec=True)
         return (str(got.txts[0]).strip(), float(got.scores[0])) if got.txts else ("", 0.0)
 
     @cached_property
-    def _reads(self) -> Network | None:
+    def _reads(self) -> tuple[Network, list[str]] | None:
         network = self._network("rec")
-        return network if network is not None and "character" in network.metadata else None
+        alphabet = None if network is None else ppocr.characters(network)
+        return None if network is None or alphabet is None else (network, alphabet)
 
     def _network(self, kind: str) -> Network | None:
         model = ppocr.model_file(kind)
