@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -82,6 +83,13 @@ def test_the_wheel_has_what_it_needs(wheel: Path) -> None:
         *(f"vtid/shipped/pipelines/{file.name}" for file in ROOT.glob("config/pipelines/*.toml")),
         *(f"vtid_{plugin}/__init__.py" for plugin in PLUGINS),
     } <= set(names)
+
+
+def test_the_wheel_has_compiled_loops_where_there_is_a_compiler(wheel: Path) -> None:
+    """And says for which machines it is then."""
+    has = "vtid_inpaint_local/_kernels.so" in zipfile.ZipFile(wheel).namelist()
+    assert has == (shutil.which(os.environ.get("CC", "cc")) is not None)
+    assert wheel.name.endswith("-py3-none-any.whl") != has
 
 
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:

@@ -10,8 +10,9 @@ from vtid_inpaint_local.events import Event, Findings, Veil
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.lasting import Lasting, Witness, stretches
 from vtid_inpaint_local.layers import BLACK, WHITE
-from vtid_inpaint_local.mark import lettered, levelled, settle, veil_of
+from vtid_inpaint_local.mark import lettered, levelled, row_of, settle, veil_of
 from vtid_inpaint_local.mask import stroke_mask
+from vtid_inpaint_local.matte import Outline, only
 from vtid_inpaint_local.overlay import evidence
 from vtid_inpaint_local.plates import hole_at
 from vtid_inpaint_local.policy import name_kinds
@@ -255,3 +256,42 @@ def test_letters_that_came_out_fainter_are_brought_up_to_the_mark():
     assert np.median(mended[:, :110][shape[:, :110]]) > 0.43
     assert np.abs(mended - faint)[:, 140:].max() < 0.01
     assert mended.max() <= 0.45 + 1e-6
+
+
+def test_letters_with_little_evidence_stay_in_their_row_and_scenery_that_grew_to_one_does_not():
+    inside, evidence, gaps = np.zeros((60, 200), bool), np.zeros((60, 200), np.float32), np.zeros((60, 200), np.float32)
+    for x, each in ((10, 2.0), (40, 2.0), (70, 2.0), (100, 0.5), (150, 0.5)):
+        top, foot = (20, 40) if x < 150 else (5, 12)
+        inside[top:foot, x : x + 12] = True
+        rim = inside & (cv2.erode(inside.astype(np.uint8), np.ones((3, 3))) == 0)
+        rim[:, :x] = False
+        gaps[rim], evidence[rim] = 1, each
+    inside[40:55, 72:80], gaps[40:55, 72:80], evidence[40:55, 72:80] = True, 1, 0.3
+    cut, sure = Outline(inside, evidence, gaps), inside & (np.arange(200) < 95)
+    kept = row_of(cut, only(cut, sure), (5, 20, 160, 40))
+    assert kept[20:40, 100:112].all()
+    assert not kept[:, 150:].any()
+    assert not kept[44:].any()
+    assert kept[20:40, 10:22].all()
+
+
+def test_a_mark_found_twice_keeps_the_measure_of_the_finding_that_was_dropped():
+    def event(start, end, text="LIVE HD"):
+        return Event((60, 100, 200, 140), start, end, start, end, WHOLE, b"", text=text, sure=0.98)
+
+    dropped, kept, other = event(20, 80), event(0, 100), event(0, 100, "What did she say?")
+    veil = Veil((50, 90, 210, 150), 0, 0, 0.5, (235.0, 128.0, 128.0), alone=True)
+    out = settle([other, kept], [(dropped, veil)], 75)
+    assert out == [other, kept]
+    assert kept.veil is veil
+    assert other.veil is None
+    assert (veil.start, veil.end) == (0, 100)
+
+
+def test_a_busy_still_scene_around_a_box_that_is_too_high_does_not_hide_a_mark():
+    clean = np.repeat(pan(1, seed=8), 24, 0)
+    film = [bold(p, 0.45)[1] for p in clean]
+    x0, y0, x1, y1 = BOLD
+    veil = veil_of(film, (x0 - 10, y0 - 20, x1 + 40, y1 + 12), WHOLE)
+    assert veil is not None
+    assert np.median(matte_of(veil)[bold(clean[0], 1.0)[0] > 0.5]) == pytest.approx(0.45, abs=0.05)

@@ -241,3 +241,6 @@ def test_the_mean_is_shown_with_its_contrast_raised():
         lingering.add(100 + 10 * number, 255 - moving)
     assert lingering.mean() is None
     assert lingering.mean(last=True) is not None  # of the film's end
+    for number in range(tuning.LINGER_LOOKS):
+        lingering.add(200 + 10 * number, moving)
+    assert lingering.mean() == (200, None)  # where nothing moves it shows no more than each picture

@@ -173,7 +173,10 @@ def test_text_that_moves_with_the_scene_stays():
 
 def test_fade_length_tells_fades_from_cuts():
     assert fade_length([0.02, 0.01, 0.0]) == 0
-    assert fade_length([0.75, 0.5, 0.25, 0.0, 0.0]) == 4
+    assert fade_length([0.75, 0.5, 0.25, 0.0, 0.0]) == 3  # by its pace nothing is left for the next frame
+    assert fade_length([0.75, 0.5, 0.25, 0.04, 0.0]) == 4  # but something is seen there
+    assert fade_length([0.8, 0.6, 0.4, 0.05, 0.0]) == 4  # there half of a step is left
+    assert fade_length([0.5, 0.3, 0.2, 0.04, 0.0], 0.62) == 4
     assert fade_length([0.1, 0.05]) == 0
     assert walk([True, False, False, True, False, False, False], 2) == 4
 

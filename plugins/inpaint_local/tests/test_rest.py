@@ -7,7 +7,7 @@ import numpy as np
 
 from vtid_inpaint_local import fill, tuning
 from vtid_inpaint_local.fill import Filler
-from vtid_inpaint_local.follow import Traced, covered
+from vtid_inpaint_local.kernels import Sources
 from vtid_inpaint_local.patch import Patch
 from vtid_inpaint_local.rest import Resting
 
@@ -108,7 +108,7 @@ def test_a_source_under_a_text_is_seen_to_be():
     patches = {4: Patch(texture(*HOLE.shape, 1), HOLE), 5: Patch(texture(*HOLE.shape, 1), AWAY)}
     y, x = (int(v[0]) for v in np.nonzero(HOLE))
     xs, ys = np.float32([x + 0.4, x + 0.4, 1]), np.float32([y - 0.3, y - 0.3, 1])
-    traced = Traced(np.arange(3), xs, ys, [(4, slice(0, 1)), (5, slice(1, 2)), (4, slice(2, 3))])
     for patch in patches.values():
         patch.retire()
-    assert covered(patches, traced).tolist() == [True, False, False]
+    sources = Sources(np.int32([4, 5, 4]), xs, ys, {n: patch.crop() for n, patch in patches.items()})
+    assert sources.covered().tolist() == [True, False, False]

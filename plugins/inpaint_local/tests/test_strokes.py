@@ -55,6 +55,17 @@ def test_a_shadow_reaches_to_where_the_scene_does_all_that_it_does_beside_it():
     assert freed(np.ones_like(sway), Around.of(fill), 30, np.ones_like(fill)) is None
 
 
+def test_a_scene_that_differs_from_place_to_place_is_no_shadow():
+    """It does more than twice as much behind some letters as behind others, and more the farther from them."""
+    around = Around.of(letters()[0] > 0.5)
+    columns = np.indices(around.distance.shape)[1]
+    beside = np.where((columns // 60) % 2 == 0, 24.0, 10.0) * (1 + 0.03 * np.minimum(around.distance, 14))
+    sway = np.where(around.distance <= 3, 1.0, beside).astype(np.float32)
+    reach = freed(sway, around, 30, np.ones_like(sway, bool))
+    assert reach is not None
+    assert reach.max() <= 4
+
+
 def outlined(pixels, width=4, luma=235):
     """Letters with a broad outline over a picture, and every pixel that they change."""
     fill = letters()[0]
@@ -77,15 +88,15 @@ def test_a_scene_that_is_dark_around_the_letters_is_no_outline_if_it_moves():
     assert excess(mask, 4) < 0.02
 
 
-def test_an_outline_that_did_not_show_at_its_coming_is_masked_where_the_scene_moves_on():
+@pytest.mark.parametrize("seen", [120, 190])
+def test_an_outline_that_did_not_show_at_its_coming_is_masked_where_the_scene_moves_on(seen):
+    """More than half of the line, or its last word, was black when the text came: no black outline changes that."""
     clean = pan(45, speed=4.0)[::3]
     film = [outlined(p)[0] for p in clean]
     before = clean[0].copy()
-    before[:, 120:, 0] = (
-        16  # more than half of it was black when the text came: there no black outline changes anything
-    )
+    before[:, seen:, 0] = 16
     mask = stroke_mask(film, text_box(), [(before, outlined(before)[0])])
-    assert mask[outlined(before)[1]].mean() > 0.98
+    assert mask[:, seen:][outlined(before)[1][:, seen:]].mean() > 0.98
 
 
 def test_letters_are_what_their_outline_holds_though_the_outline_is_more_of_one_colour():
@@ -253,6 +264,22 @@ def test_what_one_text_shows_of_its_style_mends_the_guess_at_another():
     assert excess(guess.mask, 4) < 0.2 * before
     assert guess.mask[truth()].mean() > 0.98
     assert np.array_equal(shown.mask, strokes.mask)
+
+
+@pytest.mark.parametrize(("wider", "mended"), [(0.5, False), (1.5, True)])
+def test_a_guess_that_reaches_a_pixel_and_a_half_beyond_the_style_is_mended(wider, mended):
+    box, styles, clean = text_box(), Styles(), pan(1)[0]
+    seen = still([burn(clean)] * 5)
+    strokes = strokes_of(seen, box, [(clean, burn(clean))], 30)
+    assert strokes is not None
+    height = box[3] - box[1]
+    reach = np.maximum(strokes.reach, 2 / height)
+    guess = Event(box, 0, 9, 0, 9, WHOLE, b"")
+    guess.mask = np.ones((160, 320), bool)
+    styles.add(guess, seen, box, strokes._replace(reach=reach + wider / height, sure=False))
+    styles.add(Event(box, 0, 9, 0, 9, WHOLE, b""), seen, box, strokes._replace(reach=reach))
+    styles.settle()
+    assert guess.mask.all() != mended
 
 
 def test_gaps_between_plain_letters_are_no_letters():

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import tuning
 from .arrays import Floats
+from .kernels import diffuse, edges
 
 
 def sharpen(planes: Sequence[Floats], share: Floats) -> None:
@@ -56,13 +57,12 @@ def _diffused(
     planes: Sequence[Floats], free: Floats, rounds: float, steps: float, sigma: float, contrast: float
 ) -> list[Floats]:
     """Explicit steps of the equation; the edges are looked for anew in each round."""
-    picture = np.stack(planes, axis=2)  # all planes at once: on so small pictures calls take as long as numbers
-    flow = _Flow(picture, free)
+    out, cycle = [plane.copy() for plane in planes], paces(int(steps))
     for _ in range(int(rounds)):
-        flow.along(*_tensor([np.ascontiguousarray(plane) for plane in cv2.split(picture)], sigma, contrast))
-        for pace in paces(int(steps)):
-            flow.step(pace)
-    return [np.asarray(plane) for plane in cv2.split(picture)]
+        tensor = _tensor(out, sigma, contrast)
+        for plane in out:
+            diffuse(plane, tensor, free, cycle)
+    return out
 
 
 def paces(steps: int) -> list[float]:
@@ -75,53 +75,6 @@ def paces(steps: int) -> list[float]:
     return [float(pace) for pace in tuning.DIFFUSE_PACE / (2 * np.cos(at) ** 2)]
 
 
-class _Flow:
-    """Steps of the equation on a picture (h×w×c), in place.
-
-    Its rows are strung together, and its arrays made once: NumPy takes twice as long for parts of rows. What would flow
-    from the end of a row into the next is nothing.
-    """
-
-    def __init__(self, picture: Floats, free: Floats) -> None:
-        self._picture, self._channels = picture, picture.shape[2]
-        self._gx, self._gy, self._out, self._turned = (np.zeros_like(picture) for _ in range(4))
-        self._free = self._strung(free)
-        self._move = np.zeros_like(self._free)
-
-    def along(self, across: Floats, both: Floats, down: Floats) -> None:
-        """Along these edges from now on: see `_tensor`."""
-        right, below = np.zeros_like(across), np.zeros_like(down)
-        right[:, :-1] = (across[:, 1:] + across[:, :-1]) / 2
-        below[:-1] = (down[1:] + down[:-1]) / 2
-        self._right, self._below = self._strung(right), self._strung(below)
-        self._both = self._strung(both * np.float32(1 / 16)).reshape(self._picture.shape)  # both Sobels' scales
-
-    def step(self, pace: float) -> None:
-        """One step: add to each pixel what flows into it, the divergence of tensor × gradient."""
-        gx, gy, out, turned = self._gx, self._gy, self._out, self._turned
-        cv2.Sobel(self._picture, cv2.CV_32F, 1, 0, gx, ksize=3)
-        cv2.Sobel(self._picture, cv2.CV_32F, 0, 1, gy, ksize=3)
-        gx *= self._both
-        gy *= self._both
-        cv2.Sobel(gy, cv2.CV_32F, 1, 0, out, ksize=1)
-        cv2.Sobel(gx, cv2.CV_32F, 0, 1, turned, ksize=1)
-        out += turned
-        values, sums = self._picture.reshape(-1), out.reshape(-1)
-        channels, row = self._channels, self._picture.shape[1] * self._channels
-        for apart, freely in ((channels, self._right), (row, self._below)):
-            move = np.subtract(values[apart:], values[:-apart], out=self._move[:-apart])
-            move *= freely[:-apart]
-            sums[:-apart] += move
-            sums[apart:] -= move
-        sums *= self._free
-        sums *= np.float32(pace)
-        values += sums
-
-    def _strung(self, plane: Floats) -> Floats:
-        """One number for each channel of each pixel, row after row."""
-        return np.repeat(plane.reshape(-1), self._channels)
-
-
 def _tensor(planes: Sequence[Floats], sigma: float, contrast: float) -> tuple[Floats, Floats, Floats]:
     """How freely values flow across, diagonally and down: 1 along edges, less and less across steeper ones."""
     xx, xy, yy = (np.zeros_like(planes[0]) for _ in range(3))
@@ -129,10 +82,7 @@ def _tensor(planes: Sequence[Floats], sigma: float, contrast: float) -> tuple[Fl
         gx, gy = _gradient(np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma)))
         xx, xy, yy = xx + gx * gx, xy + gx * gy, yy + gy * gy
     xx, xy, yy = (np.asarray(cv2.GaussianBlur(one, (0, 0), sigma), np.float32) for one in (xx, xy, yy))
-    apart = np.sqrt((xx - yy) ** 2 + 4 * xy**2) + np.float32(1e-9)
-    less = 1 / np.sqrt(1 + (xx + yy + apart) / np.float32(2 * contrast**2)) - 1
-    turn = (xx - yy) / apart
-    return 1 + less * (1 + turn) / 2, less * xy / apart, 1 + less * (1 - turn) / 2
+    return edges(xx, xy, yy, contrast)
 
 
 def _gradient(plane: Floats) -> tuple[Floats, Floats]:

@@ -10,12 +10,14 @@ from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Floats
-from .follow import Pointers, chase, connect, named
+from .follow import chase, connect, named
 from .fuse import fuse
 from .geometry import grow, union
+from .kernels import Pointers
 from .painter import Guide, classical
 from .patch import Patch
 from .rest import Resting, reach
+from .steady import Steady
 
 Mapper = Callable[[Callable[[int], object], Iterable[int]], None]
 """Does something for every number, possibly at once on several threads."""
@@ -35,6 +37,7 @@ class Filler:
         self._guide = guide
         self._behind: Pointers | None = None
         self._resting = Resting(-1)
+        self._steady = Steady()
         self._filled: int | None = None
         """One past the last frame of the chunk before."""
 
@@ -75,6 +78,8 @@ class Filler:
             out[t] = fuse(patches[t], t, patches, chased, self._guide, rest)
 
         run(finish, todo)
+        for number in todo:
+            self._steady.settle(number, patches[number], out[number])
         return out
 
     def sources(self) -> set[int]:

@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 from . import tuning
 from .arrays import Floats, Mask
 from .diffuse import sharpen
-from .follow import Ints, Reached, Traced, covered, gather, gather_luma, trace
+from .follow import named
+from .kernels import Ints, Reached, Sources, normal_equations
 from .painter import Guide, classical
 from .patch import Patch, sigma
 from .rest import own_luma, own_values
-from .spatial import enlarge, smooth, spread
+from .spatial import SHRUNK, blurred, enlarge, smooth, spread
 
 _THIRD = np.float32(1 / 3)
 """For means over Y, U and V."""
@@ -51,7 +52,7 @@ class Site:
         x0, y0, x1, y1 = patch.span
         self.planes: list[Floats] = [np.asarray(plane) for plane in cv2.split(patch.guess(guide))]
         self.hole = np.ascontiguousarray(patch.hole[y0:y1, x0:x1])
-        self.at = (patch.y - np.int32(y0)) * np.int32(x1 - x0) + (patch.x - np.int32(x0))
+        self.at = ((patch.y - np.int32(y0)) * np.int32(x1 - x0) + (patch.x - np.int32(x0))).astype(np.intp)
         self.inside = patch.inside
         self.sigma = sigma(patch.hole.shape[0])
         self.height, self.width = self.hole.shape
@@ -89,13 +90,16 @@ def candidate(site: Site, number: int, patches: Mapping[int, Patch], reached: Re
     has = reached.frame >= 0
     if not has.any():
         return None
-    traced = trace(reached)
-    traced = align(site, patches, traced, patches[number].hole.shape)
-    has[traced.which[covered(patches, traced)]] = False
+    which = np.flatnonzero(has)
+    frame, x, y = reached.frame.take(which), reached.x.take(which), reached.y.take(which)
+    sources = Sources(frame, x, y, {n: patches[n].crop() for n in named(frame)})
+    sources = sources.moved(*align(site, sources, which, x, y, patches[number].hole.shape))
+    # A chase asks what lies under a text only in the frame in which it arrives. What it hands on from there moves on by
+    # fractions of a pixel, and after twenty frames may have come under the letters that stood beside it.
+    has[which] = ~sources.covered()
     values = np.zeros((3, has.size), np.float32)
-    sampled = gather(patches, traced)
-    for row, seen in zip(values, sampled, strict=True):
-        row[traced.which] = seen
+    for row, seen in zip(values, sources.values(), strict=True):
+        row[which] = seen
     return _judged(site, values, has, np.abs(reached.frame - number))
 
 
@@ -135,7 +139,9 @@ def _resting(
     return _judged(site, own_values(patches[number], patches, reached), has, np.abs(reached - number))
 
 
-def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tuple[int, ...]) -> Traced:
+def align(
+    site: Site, sources: Sources, which: NDArray[np.intp], x: Floats, y: Floats, within: tuple[int, ...]
+) -> tuple[Floats, Floats]:
     """Take back the drift of a chase: move sources by what they are off around the hole.
 
     One step of Lucas and Kanade's method on the ring, weighted against outliers, its equations carried smoothly over
@@ -143,15 +149,20 @@ def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tupl
 
     Args:
         site: of the frame.
-        patches: all that may be sources.
-        traced: where its pixels' sources lie.
+        sources: of M of its pixels.
+        which: those pixels, of the N.
+        x: columns of the sources.
+        y: rows of the sources.
         within: height and width of the crops, which sources do not leave.
+
+    Returns:
+        The columns and rows moved.
     """
     smoothness = tuning.ALIGN_SMOOTH * site.sigma
     guess = site.planes[0]
     picture = guess.copy()
-    at = site.at.take(traced.which)
-    picture.reshape(-1)[at] = gather_luma(patches, traced)
+    at = site.at.take(which)
+    picture.reshape(-1)[at] = sources.luma()
     there = np.zeros(site.hole.size, np.uint8)
     there[at] = 1
     ring = cv2.erode(there.reshape(site.hole.shape), np.ones((3, 3), np.uint8))  # gradients need neighbours
@@ -161,20 +172,18 @@ def align(site: Site, patches: Mapping[int, Patch], traced: Traced, within: tupl
     low, _ = spread([off * weight], weight, smoothness)
     off -= site.enlarge(low[0])
     typical = float(np.sqrt(np.vdot(off * weight, off) / max(1.0, float(weight.sum()))))
-    weight /= 1 + (off * np.float32(1 / (2 * typical + 1))) ** 2
-    gx = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8))
-    gy = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8))
-    wx, wy = weight * gx, weight * gy
-    (a, b, c, e, f), _ = spread([wx * gx, wx * gy, wy * gy, wx * off, wy * off], weight, smoothness)
+    sums = normal_equations(picture, off, weight, 2 * typical + 1, SHRUNK)
+    support, *parts = (blurred(plane, smoothness) for plane in sums)
+    a, b, c, e, f = (plane / (support + np.float32(1e-6)) for plane in parts)
     a, c = a + np.float32(tuning.ALIGN_RIDGE), c + np.float32(tuning.ALIGN_RIDGE)
     most = tuning.ALIGN_MOST
     scale = 1 / (a * c - b * b)
     moves = (c * e - b * f) * scale, (a * f - b * e) * scale
     right, down = (site.enlarge(np.asarray(np.clip(v, -most, most), np.float32)) for v in moves)
     height, width = within
-    x = np.clip(traced.x + right.reshape(-1).take(at), 0, width - 1.01, dtype=np.float32)
-    y = np.clip(traced.y + down.reshape(-1).take(at), 0, height - 1.01, dtype=np.float32)
-    return traced._replace(x=x, y=y)
+    x = np.clip(x + right.reshape(-1).take(at), 0, width - 1.01, dtype=np.float32)
+    y = np.clip(y + down.reshape(-1).take(at), 0, height - 1.01, dtype=np.float32)
+    return x, y
 
 
 def fuse(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -101,6 +101,11 @@ class Turn(Struct, frozen=True):
         turned = np.rot90(picture, -(self.rotation // 90))
         return np.ascontiguousarray(turned[::-1] if self.mirrored else turned)
 
+    def around(self, box: Box, pads: Sequence[float]) -> Box:
+        """A box of the coded picture with margins along and across the lines as shown."""
+        along, across = pads[::-1] if self.rotation % 180 else pads
+        return grow(box, along, across, self.width, self.height)
+
     def coded_box(self, box: tuple[float, float, float, float], width: int, height: int) -> Box:
         """A box found in an upright picture of this width and height, in the coded picture that it came from."""
         x0, y0, x1, y1 = box
@@ -129,3 +134,9 @@ class Turn(Struct, frozen=True):
         x0, y0, x1, y1 = back.coded_box(box, self.width, self.height)
         w, h = self.shown
         return Coordinates(x=max(0, x0) / w, y=max(0, y0) / h, width=(x1 - x0) / w, height=(y1 - y0) / h)
+
+
+def clip(box: Iterable[float], width: int, height: int) -> Box:
+    """The whole pixels of a picture that a box touches."""
+    x0, y0, x1, y1 = box
+    return max(0, int(x0)), max(0, int(y0)), min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))

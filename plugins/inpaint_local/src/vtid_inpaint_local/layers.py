@@ -99,7 +99,9 @@ MARK_CHANCE = 1.25
 """Evidence per gap without which the first shape is nothing: on captions with outlines it reaches 1.3, on marks 1.4 to
 3.6."""
 MARK_HOPE_ALIKE, MARK_HOPE_SPREAD = 0.35, 0.2
-"""Correlation and spread, explained below, that the first shape of a mark never misses; half of all captions do."""
+"""Correlation and spread, explained below, that the first shape of a mark hardly misses; half of all captions do."""
+MARK_HOPE_WEIGHT = 2.0
+"""Evidence per gap from which they are not asked: of a few small pictures of busy scenery they say little."""
 MARK_WEIGHT = 1.4
 """Evidence per gap of the settled shape; marks have 1.6 and more."""
 MARK_SPREAD = 0.13
@@ -127,9 +129,14 @@ MARK_ALPHA = (0.12, 0.8)
 MARK_SPECK = 0.02
 """Squared text heights: the smallest piece."""
 MARK_DOUBT = 0.5
-"""Share of the shape's evidence per gap which each piece must have."""
+"""Share of the shape's evidence per gap which each piece must have, …"""
+MARK_ROW = 0.12
+"""… unless it begins and ends where the others do, within such a share of their height: over a still scene letters have
+a fifth to a half of what a ring beside them has, and two of eight stayed."""
 MARK_OFF = 0.25
 """Share of a piece that may lie off the line: wires and branches of the mark's colour cross it."""
+MARK_FILLS = 0.08
+"""Share of a text's box that its pieces cover at least; letters cover 0.15 to 0.4."""
 MARK_STRAYS = 0.15
 """Deviation from one plateau, as a share of it, up to which the sums alone are the mark: over moving scenes it is 0.05
 to 0.1, over still ones 0.3 and more."""
@@ -156,3 +163,22 @@ MARK_SAME = 0.7
 """Share of a text's box in a mark's for the text to be a piece of the mark."""
 MARK_BRIDGE_S = 3.0
 """Seconds for which a mark may drown in the scene between two pieces."""
+
+# --- carved: marks that only their shape shows ------------------------------------------------------------------------
+
+CARVED_CORNER = (0.4, 0.2)
+"""Width and height, shares of the picture, of the corners in which they are looked for: a mark's centre lies within
+half as much of it (`bounds.CORNER`)."""
+CARVED_ALPHA = 0.34
+"""Opacity whose shape is cut: from 0.45 on detectors see the mark itself, and at 0.22 the shape is none they see. Marks
+of 0.3 to 0.57 came out whole with it."""
+CARVED_ROUNDS = 50
+"""Of the descent to it: a first shape need not be exact. All corners take 0.2 s then."""
+CARVED_AGAIN = 3
+"""How many times as long corners must have been watched as at the last look, for the next."""
+CARVED_SPECK = 8
+"""Pixels of the smallest piece, in a picture as small as the detector is shown."""
+CARVED_ASPECT = 2.0
+"""Width by height of the least that is a word; shapes of scenery mostly are as high as they are wide."""
+CARVED_READ = (3, 0.8)
+"""Letters, and the reader's confidence, that make a word of it: black on white everything reads with ease."""

@@ -28,26 +28,31 @@ class Linger:
         self._pictures.append((number, picture))
         self._fresh += 1
 
-    def mean(self, *, last: bool = False) -> tuple[int, Pixels] | None:
+    @property
+    def pictures(self) -> list[Pixels]:
+        """Of the last looks, oldest first."""
+        return [picture for _, picture in self._pictures]
+
+    def mean(self, *, last: bool = False) -> tuple[int, Pixels | None] | None:
         """Once in so many looks: the frame that they go back to, and their mean, in which what moved is blurred.
 
         Args:
             last: of the film's end, where half as many new looks will do.
 
         Returns:
-            None in between, and where nothing moved: then each picture shows what all do.
+            None in between; and no mean where nothing moved: then each picture shows what all do.
         """
         if self._fresh < tuning.LINGER_LOOKS // (2 if last else 1):
             return None
         self._fresh = 0
-        pictures = [p for _, p in self._pictures]
+        pictures = self.pictures
         mean = np.zeros(pictures[0].shape, np.float32)
         for picture in pictures:
             cv2.accumulate(picture, mean)
         mean /= len(pictures)
         near = cv2.convertScaleAbs(mean)
         moved = float(np.mean([cv2.norm(p, near, cv2.NORM_L1) / near.size for p in pictures[::2]]))
-        return (self._pictures[0][0], raised(mean)) if moved > tuning.LINGER_MOVES else None
+        return self._pictures[0][0], raised(mean) if moved > tuning.LINGER_MOVES else None
 
 
 def raised(picture: Floats) -> Pixels:

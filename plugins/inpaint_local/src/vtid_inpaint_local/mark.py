@@ -35,39 +35,65 @@ class Seen(NamedTuple):
     """In luma, which is sharp, and across soft edges in R, G and B, where the mark's step is the same in all three."""
 
 
-def veil_of(samples: Sequence[Pixels], inner: Box, box: Box) -> Veil | None:
+def veil_of(samples: Sequence[Pixels], inner: Box, box: Box, alpha: float | None = None) -> Veil | None:
     """The veil that a mark is; None where it is none, or an opaque one.
 
     Args:
         samples: crops (Y, U, V) over its life.
         inner: the letters' box in them.
         box: of the crops.
+        alpha: where it was found as a white layer of this opacity.
     """
-    few = _every(samples, layers.MARK_LOOKS)
-    smaller = max(1, round(text_height(inner) / layers.MARK_TALL))
-    small = [_shrunk(s, smaller) for s in _every(samples, layers.MARK_FIRST_LOOKS)]
-    both = [_seen(small, c) for c in (layers.WHITE, layers.BLACK)]
-    tries = [(seen, outline(seen.steps, alpha)) for seen in both for alpha in layers.MARK_FIRST]
-    seen, shape = max(tries, key=lambda t: t[1].weight)
-    measured = opacity(seen.distance, shape.inside)
-    if shape.weight < layers.MARK_CHANCE or measured is None or not _thin(measured) or not _hopeful(measured):
+    first = (layers.WHITE, alpha) if alpha is not None else _first(samples, inner)
+    if first is None:
         return None
-    seen = _seen(few, seen.colour)
-    for _ in range(2):
-        shape = outline(seen.steps, measured.alpha)
-        inner = _line(shape, inner)
-        shape = _pieces(shape, inner)
-        measured = opacity(seen.distance, shape.inside)
-        if measured is None or not _thin(measured):
-            return None
+    colour, begin = first
+    seen = _seen(_every(samples, layers.MARK_LOOKS), colour)
+    settled = _settled(seen, inner, begin)
+    if settled is None:
+        return None
+    cut, shape, measured, inner = settled
     if shape.weight < layers.MARK_WEIGHT or not _one_layer(measured, shape.weight):
         return None
-    matte = soften(_luma(samples, seen.colour), shape.inside, measured.alpha)
+    matte = soften(_luma(samples, seen.colour), row_of(cut, shape, inner), measured.alpha)
     core = np.asarray(matte > measured.alpha / 2)
     if lettered(samples, core, seen.colour, text_height(inner)):
         return None
     grown = cv2.dilate(core.astype(np.uint8), _disc(layers.MARK_FRINGE)) > 0
     return _veil(np.where(grown, levelled(matte, measured.alpha), 0), seen.colour, box)
+
+
+def _settled(seen: Seen, inner: Box, alpha: float) -> tuple[Outline, Outline, Opacity, Box] | None:
+    """All of the shape, its sure pieces, their opacity and the letters' box, once each has followed from the others."""
+    cut = outline(seen.steps, alpha)
+    for last in (False, True):
+        inner = _line(cut, inner)
+        shape = _pieces(cut, inner)
+        measured = opacity(seen.distance, shape.inside)
+        if measured is None or not _thin(measured) or not _fills(shape, inner):
+            return None
+        if last:
+            return cut, shape, measured, inner
+        cut = outline(seen.steps, measured.alpha)
+    return None
+
+
+def _first(samples: Sequence[Pixels], inner: Box) -> tuple[tuple[float, float, float], float] | None:
+    """The likeliest colour and opacity, by a look at few crops, made smaller; None where a mark is not likely."""
+    smaller = max(1, round(text_height(inner) / layers.MARK_TALL))
+    small = [_shrunk(s, smaller) for s in _every(samples, layers.MARK_FIRST_LOOKS)]
+    x0, y0, x1, y1 = (v // smaller for v in inner)
+    tries = []
+    for seen in (_seen(small, colour) for colour in (layers.WHITE, layers.BLACK)):
+        for alpha in layers.MARK_FIRST:
+            cut = outline(seen.steps, alpha)
+            # Off the line, scenery that looks like a layer speaks for either colour and for any opacity.
+            tries.append((seen, _pieces(cut, _line(cut, (x0, y0, x1, y1)))))
+    seen, shape = max(tries, key=lambda t: t[1].weight)
+    measured = opacity(seen.distance, shape.inside)
+    if shape.weight < layers.MARK_CHANCE or measured is None or not _hopeful(measured, shape.weight):
+        return None
+    return seen.colour, measured.alpha
 
 
 def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
@@ -134,13 +160,21 @@ def _luma(samples: Sequence[Pixels], colour: tuple[float, float, float]) -> Floa
     return np.asarray(np.maximum(away if colour == layers.BLACK else -away, 0), np.float32)
 
 
+def _fills(shape: Outline, inner: Box) -> bool:
+    """Whether a shape has as many pixels as letters in such a box have: specks in a row are none."""
+    x0, y0, x1, y1 = inner
+    return float(shape.inside[y0:y1, x0:x1].mean()) >= layers.MARK_FILLS
+
+
 def _thin(measured: Opacity) -> bool:
     low, high = layers.MARK_ALPHA
     return low <= measured.alpha <= high
 
 
-def _hopeful(measured: Opacity) -> bool:
+def _hopeful(measured: Opacity, weight: float) -> bool:
     """Whether a second look, at full size, is worth its time."""
+    if not _thin(measured) or weight > layers.MARK_HOPE_WEIGHT:
+        return _thin(measured)
     follows = measured.alike > layers.MARK_HOPE_ALIKE or measured.contrast < layers.MARK_DULL
     return follows and measured.spread < layers.MARK_HOPE_SPREAD
 
@@ -194,6 +228,32 @@ def _pieces(shape: Outline, inner: Box) -> Outline:
     return only(shape, keep[labels])
 
 
+def row_of(cut: Outline, sure: Outline, inner: Box) -> Mask:
+    """The sure pieces of a shape, and those that begin and end where most of these do: letters of one alphabet do.
+
+    Over a still scene some letters happen to have far less evidence than the others. And where scenery has grown to a
+    letter, what reaches out of the row needs evidence of its own.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cut.inside.astype(np.uint8), connectivity=8)
+    down = inner[3] - inner[1] > inner[2] - inner[0]
+    first = stats[:, cv2.CC_STAT_LEFT if down else cv2.CC_STAT_TOP].astype(np.float32)
+    last = first + stats[:, cv2.CC_STAT_WIDTH if down else cv2.CC_STAT_HEIGHT]
+    known = np.unique(labels[sure.inside])
+    area = stats[known, cv2.CC_STAT_AREA].astype(np.float32)
+    (begin,), (end,) = (quantiles(v[known], area, (0.5,)) for v in (first, last))
+    off = layers.MARK_ROW * (end - begin)
+    alike = (np.abs(first - begin) <= off) & (np.abs(last - end) <= off)
+    alike[0] = False
+    out = np.asarray(sure.inside | alike[labels])
+    beyond = out.copy()
+    (beyond.T if down else beyond)[max(0, round(begin - off)) : round(end + off)] = False
+    count, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=8)
+    evidence, gaps = (np.bincount(labels.ravel(), v.ravel(), count) for v in (cut.evidence, cut.gaps))
+    doubtful = evidence < layers.MARK_DOUBT * sure.weight * gaps
+    doubtful[0] = False
+    return np.asarray(out & ~doubtful[labels])
+
+
 def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge: int) -> list[Event]:
     """Give marks their veils. One that was followed in pieces, as the scene drowned it, becomes one event again.
 
@@ -203,7 +263,10 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
         bridge: frames between two pieces over which the mark is taken to have been there.
     """
     out = list(events)
-    for event, veil in sorted(veils, key=lambda v: -weight_of(v[1])):
+    for found, veil in sorted(veils, key=lambda v: -weight_of(v[1])):
+        event = found
+        if not any(e is found for e in out):  # it was one of two findings of one text
+            event = next((e for e in out if _is_of(e, found, veil)), found)
         if event.veil is not None or not any(e is event for e in out):
             continue
         others = [e for e in out if e is not event and not e.erasure and not differs(e, event)]
@@ -222,3 +285,11 @@ def settle(events: Sequence[Event], veils: Sequence[tuple[Event, Veil]], bridge:
         event.mask_box, event.mask = veil.box, matte_of(veil) > 0  # should it have to be filled after all
         veil.start, veil.end = event.start, event.end
     return out
+
+
+def _is_of(event: Event, found: Event, veil: Veil) -> bool:
+    """Whether an event is the same text as another one whose mark was measured."""
+    if event.erasure or event.motion is not None or differs(event, found):
+        return False
+    both = min(event.end, found.end) - max(event.start, found.start)
+    return both > 0 and cover(event.box, veil.box) > layers.MARK_SAME

@@ -137,10 +137,11 @@ def strokes_of(
     if change is not None and change.exact:
         found = grown(change)
         far = changed(found, around, height, free)
-        # A pixel that did not change is as good without the text as with it, but where the scene has moved on since.
+        # A pixel that did not change is as good without the text as with it, but where the scene has moved on since. An
+        # outline of one pixel is in the margin anyway.
         ring = (around.distance > 0) & (around.distance <= rim)
         unseen = float((change.levels[ring] <= change.noise + tuning.CHANGED).mean()) > tuning.OUTLINE_UNSEEN
-        least = margin + (rim if unseen and moving < float("inf") else 0.5)
+        least = margin + (rim if unseen and rim > 1 and moving < float("inf") else 0.5)
         near = far + tuning.SHADOW_SLACK * height + margin
         mask = (around.distance <= least) | (found & (around.distance <= near[around.sector]))
         far = np.maximum(far - 1, 1)  # what changed was widened by a pixel

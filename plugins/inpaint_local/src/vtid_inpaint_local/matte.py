@@ -102,10 +102,10 @@ class Outline(NamedTuple):
         return float(self.evidence.sum()) / max(1.0, float(self.gaps.sum()))
 
 
-def outline(seen: Sequence[Steps], alpha: float) -> Outline:
-    """The likeliest shape of a layer of this opacity."""
+def outline(seen: Sequence[Steps], alpha: float, rounds: int = layers.MARK_ROUNDS) -> Outline:
+    """The likeliest shape of a layer of this opacity; `rounds` of the descent to it."""
     prices = [_prices(seen, alpha, axis) for axis in (1, 0)]
-    inside = _cut(prices)
+    inside = _cut(prices, rounds)
     evidence, gaps = np.zeros(inside.shape, np.float32), np.zeros(inside.shape, np.float32)
     for axis, price in zip((1, 0), prices, strict=True):
         change = np.diff(inside.astype(np.int8), axis=axis)
@@ -162,13 +162,13 @@ def _unlikely(step: Floats, precision: Floats) -> Floats:
     return np.asarray(0.5 * (1 + step.shape[-1]) * np.log1p(_far(step, precision)), np.float32)
 
 
-def _cut(gaps: Sequence[Prices]) -> Mask:
+def _cut(gaps: Sequence[Prices], rounds: int) -> Mask:
     """The mask of the least price: relaxed to shares from 0 to 1, where it is convex, and exact when halved."""
     (wide_x, lean_x), (wide_y, lean_y) = (((p.enter + p.leave) / 2, (p.enter - p.leave) / 2) for p in gaps)
     pull = _gathered(lean_x, lean_y)
     share, ahead = np.zeros_like(pull), np.zeros_like(pull)
     dual_x, dual_y = np.zeros_like(pull), np.zeros_like(pull)
-    for _ in range(layers.MARK_ROUNDS):
+    for _ in range(rounds):
         dual_x[:, :-1] += 1.2 * (ahead[:, 1:] - ahead[:, :-1])
         dual_y[:-1] += 1.2 * (ahead[1:] - ahead[:-1])
         np.clip(dual_x, -wide_x, wide_x, out=dual_x)

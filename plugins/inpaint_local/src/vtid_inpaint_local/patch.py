@@ -11,8 +11,9 @@ from vtid.sdk import Box
 from . import tuning
 from .arrays import Floats, Mask, Pixels, Plane
 from .geometry import aligned, grow
+from .kernels import Crop, Fixed, Ints
 from .painter import Guide
-from .spatial import SHRUNK, close_holes
+from .spatial import SHRUNK, Closing
 
 Index = NDArray[np.int32]
 """N positions in a flattened picture. OpenCV and NumPy gather by these six times as fast as by a mask or by pairs."""
@@ -27,6 +28,7 @@ class Where:
         hole: H×W, what is unknown: both.
         any: whether there is a hole.
         avoid: H×W, the hole and what compression has smeared of it: nothing there may be a source.
+        avoid_at: places of that in the flattened crop.
         at: where the N pixels of the hole and of the ring around it lie, in the order of everything that is given per
             pixel.
         x, y: the same as columns and rows.
@@ -46,9 +48,12 @@ class Where:
         width = np.int32(hole.shape[1])
         self.y = (self.at // width).astype(np.int16)
         self.x = (self.at - self.y * width).astype(np.int16)
+        self.avoid_at = np.flatnonzero(self.avoid)
         self.inside: Mask = hole.reshape(-1).take(self.at)
         self.span = self._span()
         self._trust: Floats | None = None
+        self._row: Ints | None = None
+        self._closing: Closing | None = None
 
     def matches(self, paint: Mask, spared: Mask | None) -> bool:
         """Whether it is of such a hole."""
@@ -64,6 +69,19 @@ class Where:
         height, width = self.hole.shape
         box = int(self.x.min()), int(self.y[0]), int(self.x.max()) + 1, int(self.y[-1]) + 1
         return aligned(grow(box, tuning.RING_PX, tuning.RING_PX, width, height), SHRUNK, width, height)
+
+    def closing(self) -> Closing:
+        """Of the hole."""
+        if self._closing is None:
+            self._closing = Closing(self.hole)
+        return self._closing
+
+    def row(self) -> Ints:
+        """Of each place of the flattened crop, where it is in `at`; anything where it is not in it."""
+        if self._row is None:
+            self._row = np.zeros(self.hole.size, np.int32)
+            self._row[self.at] = np.arange(self.at.size, dtype=np.int32)
+        return self._row
 
     def trust(self) -> Floats:
         """How far the flow is believed at every pixel of half the size: 0 in the hole, little beside it."""
@@ -94,7 +112,7 @@ class Patch:
         under: H×W, the hole, kept as long as the patch.
         left, top: what has been cut off the crop since; pixels are still counted from its old corner.
         trimmed: whether anything has.
-        flows: 2×N to the neighbour before (-1) and after (+1); half floats tell a hundredth of a pixel, and are many.
+        flows: 2×N to the neighbour before (-1) and after (+1), in units of `FLOW_UNIT`.
     """
 
     def __init__(
@@ -123,7 +141,7 @@ class Patch:
             self.luma = np.minimum((self.luma.astype(np.uint32) + 128) >> 8, 255).astype(np.uint8)
         self.changed = changed
         self._guide: Plane | None = None
-        self.flows: dict[int, NDArray[np.float16]] = {}
+        self.flows: dict[int, Fixed] = {}
         self.left = self.top = 0
         self.trimmed = False
         self._width = pixels.shape[1]
@@ -165,12 +183,18 @@ class Patch:
         x = at - y * np.int32(self._width)
         return np.asarray((y - np.int32(self.top)) * np.int32(self.pixels.shape[1]) + x - np.int32(self.left), np.int32)
 
+    def crop(self) -> Crop:
+        """What a source needs of it."""
+        return Crop(self.pixels, self.under, self.left, self.top)
+
     def prepare(self) -> Plane:
         """Luma at half the size with the hole closed, for the flow; computed once."""
         if self._guide is None:
             luma = self.luma
             if self.any:  # closed at full size: at half of it the hole would be a pixel wider, which costs 0.3 dB
-                luma = np.rint(close_holes(luma[..., None], self.hole)[..., 0]).astype(np.uint8)
+                closed = luma.astype(np.float32)
+                self.where.closing().close(closed)
+                luma = np.rint(closed).astype(np.uint8)
             self._guide = half(luma)
         return self._guide
 

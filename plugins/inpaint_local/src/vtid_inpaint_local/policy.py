@@ -91,7 +91,7 @@ def _is_overlay(event: Event, proof: bool | None, proven: Sequence[Event], turn:
     told = event.evidence
     if told is not None and abs(told.slant) > bounds.SLANT:
         return False
-    return any(_same_style(event, p, turn) for p in proven) or _at_the_foot(event, turn) or _in_a_corner(event, turn)
+    return any(_same_style(event, p, turn) for p in proven) or _at_the_foot(event, turn) or in_a_corner(event, turn)
 
 
 def _place(event: Event, turn: Turn) -> tuple[float, float, float, float]:
@@ -113,7 +113,7 @@ def _at_the_foot(event: Event, turn: Turn) -> bool:
     return abs(x - 0.5) <= bounds.FOOT_CENTRE and y >= bounds.FOOT and height <= bounds.FOOT_HEIGHT
 
 
-def _in_a_corner(event: Event, turn: Turn) -> bool:
+def in_a_corner(event: Event, turn: Turn) -> bool:
     """Where stations put their marks."""
     x, y, _, height = _place(event, turn)
     return min(x, 1 - x) <= bounds.CORNER[0] and min(y, 1 - y) <= bounds.CORNER[1] and height <= bounds.FOOT_HEIGHT

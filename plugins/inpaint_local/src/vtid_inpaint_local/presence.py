@@ -146,7 +146,8 @@ def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
 
     Returns:
         0 at a hard edge. Half-faded text that is left unmasked is copied into other frames as if it were background,
-        so a fade gets one frame more than is seen of it.
+        so a fade gets one frame more than is seen of it, unless nothing is left for that one, by the fade's own pace
+        and by what is measured there: filled for nothing, a frame loses what it shows.
     """
     low, rise = tuning.FADE_FIRST, tuning.FADE_STEP[1]
     floor = max(tuning.FADE_FLOOR, _noise(amplitudes))
@@ -156,7 +157,13 @@ def fade_length(amplitudes: Sequence[float], core: float = 1.0) -> int:
             break
         length += 1
         low = tuning.FADE_STEP[0]
-    return min(length + 1, len(amplitudes)) if length else 0
+    if not length:
+        return 0
+    last = amplitudes[length - 1]
+    pace = (max(core, tuning.PRESENT) - last) / length
+    some, nothing = tuning.FADE_LEFT
+    over = last <= some * pace and all(abs(now) < nothing for now in amplitudes[length : length + 1])
+    return length if over else min(length + 1, len(amplitudes))
 
 
 def _noise(amplitudes: Sequence[float]) -> float:

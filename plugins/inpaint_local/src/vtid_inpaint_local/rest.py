@@ -18,7 +18,8 @@ from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Floats
-from .follow import Ints, named
+from .follow import named
+from .kernels import Ints
 from .patch import Patch, around
 
 
@@ -46,7 +47,10 @@ class Resting:
         found = self._found(patch, number) if self._shown is not None and patch.any else None
         if self._shown is None:
             self._shown = np.full(patch.hole.shape, -1, np.int32)
-        np.copyto(self._shown, np.int32(number), where=~patch.avoid)
+        hidden = patch.where.avoid_at
+        before = self._shown.reshape(-1).take(hidden)
+        self._shown.fill(number)
+        self._shown.reshape(-1)[hidden] = before
         return found
 
     def _found(self, patch: Patch, number: int) -> Ints | None:

@@ -136,11 +136,14 @@ def freed(sway: Floats, around: Around, height: int, free: Mask) -> Floats | Non
         return None
     share = one / np.maximum(two, 1e-6)
     plain = np.clip(np.median(share[:, reach // 2 :], axis=1), *tuning.SWAY_PLAIN)
-    open_again = (share >= tuning.SWAY_OPEN * plain[:, None]) | (count < 6)
-    if not open_again.any(1).all():
-        return None
-    out: Floats = open_again.argmax(1).astype(np.float32)
-    return np.maximum(out, 1)
+    strict = _first(share >= tuning.SWAY_OPEN * plain[:, None], count)
+    # Where a person walks behind one half of a line, the open scene itself falls short of what is expected.
+    short = _shortfall(share[:, reach // 2 :], count[:, reach // 2 :])
+    least = np.clip(1 - tuning.SWAY_SHORT * short, tuning.SWAY_LEAST, tuning.SWAY_OPEN)
+    lenient = _first(share >= least * plain[:, None], count)
+    if strict is None or lenient is None:
+        return lenient
+    return np.minimum(strict, lenient + 1)  # less sure, and so a pixel more
 
 
 def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, sign: int) -> Floats:
@@ -200,6 +203,17 @@ def changed(found: Mask, around: Around, height: int, free: Mask) -> Floats:
     most = (means > 0.5) | (count < 6)
     reach: Floats = np.where(most.all(1), most.shape[1], most.argmin(1)).astype(np.float32)
     return reach
+
+
+def _first(there: Mask, count: NDArray[np.int64]) -> Floats | None:
+    """The first distance at which it is there, per direction; too few pixels count as if. None if one has none."""
+    there = there | (count < 6)
+    return np.maximum(there.argmax(1), 1).astype(np.float32) if there.any(1).all() else None
+
+
+def _shortfall(share: NDArray[np.floating], count: NDArray[np.int64]) -> float:
+    """By how much shares of so many pixels each are below 1: root of the mean square."""
+    return float(np.sqrt((np.minimum(share - 1, 0) ** 2 * count).sum() / max(1, int(count.sum()))))
 
 
 def _adjoin(side: NDArray[np.bool_]) -> bool:

@@ -19,38 +19,48 @@ SHRUNK = 4
 are multiples of this are made smaller five times as fast."""
 
 
+class Closing:
+    """Closes one hole (H×W) in any number of pictures: what depends on the hole alone is worked out once."""
+
+    def __init__(self, hole: Mask) -> None:
+        self._hole = hole
+        self._known = (~hole).astype(np.float32)
+        self._levels: list[tuple[Floats, Floats]] = []
+        """Coarser and coarser, down to the first without a hole: what to multiply sums by, and how much is known."""
+        weight = self._known
+        self._any = bool(hole.any()) and bool(weight.any())
+        while self._any:
+            share = np.asarray(cv2.pyrDown(weight), np.float32)
+            weight = np.minimum(np.float32(1), share * 2)  # a coarse pixel counts in full once half of it is known
+            self._levels.append((np.asarray(weight / np.maximum(share, 1e-6), np.float32), weight))
+            if min(weight.shape) < 3 or float(weight.min()) > 0.5:
+                break
+
+    def close(self, plane: Floats) -> None:
+        """A plane (H×W) with its hole filled smoothly, in place; everything else stays."""
+        if not self._any:
+            return
+        sums = [plane * self._known]
+        for scale, _ in self._levels:
+            sums.append(np.asarray(cv2.pyrDown(sums[-1]), np.float32) * scale)
+        out = np.asarray(sums.pop() / np.maximum(self._levels[-1][1], 1e-6), np.float32)
+        for here, (_, weight) in zip(reversed(sums[1:]), reversed(self._levels[:-1]), strict=True):
+            out = np.asarray(here + _enlarged(out, here) * (1 - weight), np.float32)
+        cv2.copyTo(_enlarged(out, plane), self._hole.view(np.uint8), plane)
+
+
 def close_holes(pixels: Pixels, hole: Mask) -> Floats:
     """The crop (H×W×C) with its hole filled smoothly; everything else as it was."""
-    out = pixels.astype(np.float32)
-    known = (~hole).astype(np.float32)
-    if not hole.any() or not known.any():
-        return out
-    shape = out.shape
-    below = _below(out * known[..., None], known)
-    up = cv2.pyrUp(below, dstsize=shape[1::-1]).reshape(shape)
-    cv2.copyTo(np.asarray(up, np.float32), hole.view(np.uint8), out)
-    return out
+    closing = Closing(hole)
+    planes = [np.ascontiguousarray(pixels[..., c], np.float32) for c in range(pixels.shape[2])]
+    for plane in planes:
+        closing.close(plane)
+    return np.asarray(cv2.merge(planes).reshape(pixels.shape), np.float32)
 
 
-def _below(weighted: Floats, weight: Floats) -> Floats:
-    """The next coarser level, closed; `weighted` is value × weight."""
-    h, w = weight.shape
-    half = (h + 1) // 2, (w + 1) // 2, -1  # OpenCV drops a channel axis of one
-    small, share = cv2.pyrDown(weighted).reshape(half), cv2.pyrDown(weight)
-    sure = np.minimum(1.0, share * 2)  # a coarse pixel counts in full once half of it is known
-    lifted = small * (sure / np.maximum(share, 1e-6))[..., None]
-    return _level(np.asarray(lifted, np.float32), np.asarray(sure, np.float32))
-
-
-def _level(weighted: Floats, weight: Floats) -> Floats:
-    """One level, closed."""
-    h, w = weight.shape
-    here = weighted / np.maximum(weight, 1e-6)[..., None]
-    if min(h, w) < 3 or float(weight.min()) > 0.5:
-        return np.asarray(here, np.float32)
-    up = cv2.pyrUp(_below(weighted, weight), dstsize=(w, h)).reshape(h, w, -1)
-    trust = np.clip(weight, 0, 1)[..., None]
-    return np.asarray(here * trust + up * (1 - trust), np.float32)
+def _enlarged(small: Floats, like: Floats) -> Floats:
+    """A level at the size of the next finer one."""
+    return np.asarray(cv2.pyrUp(small, dstsize=like.shape[::-1]), np.float32)
 
 
 def spread(weighted: Sequence[Floats], weight: Floats, sigma: float) -> tuple[list[Floats], Floats]:
@@ -70,10 +80,15 @@ def spread(weighted: Sequence[Floats], weight: Floats, sigma: float) -> tuple[li
 
 
 def smooth(plane: Floats, sigma: float) -> Floats:
-    """A plane smaller by `SHRUNK`, blurred by so many of its pixels."""
+    """A plane made smaller by `SHRUNK`, blurred by so many of its pixels."""
     h, w = plane.shape
     size = max(2, w // SHRUNK), max(2, h // SHRUNK)
     small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return blurred(np.asarray(small, np.float32), sigma)
+
+
+def blurred(small: Floats, sigma: float) -> Floats:
+    """What was made smaller, blurred by so many pixels of before."""
     return np.asarray(cv2.GaussianBlur(small, (0, 0), sigma / SHRUNK), np.float32)
 
 

@@ -12,6 +12,7 @@ from vtid.sdk import Box, Frame
 
 from . import layers, tuning
 from .arrays import Floats, Pixels, Plane
+from .carved import Carved
 from .events import Event
 from .geometry import area, shift
 from .presence import Follower, Template, fade_length, walk
@@ -125,7 +126,8 @@ class Track:
         self._strengths: list[float] = []
         few, many = tuning.SAMPLES
         self._most = int(np.clip(tuning.SAMPLE_BYTES // max(1, 3 * area(view)), few, many))
-        self._stride = max(1, rate.sample // 4)
+        self._stride = self.spacing = max(1, rate.sample // 4)
+        self.carved: Carved | None = None
         self._misses: list[float] = []
         self._amplitude = 1.0
         self.edges: list[Edge] = []
