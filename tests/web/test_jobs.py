@@ -150,9 +150,12 @@ def test_unknown_jobs_are_not_found(still: Site, method: str, path: str, job_id:
 # --- list
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def listed(still: Site, clip: Path) -> list[str]:
-    """Seven jobs, newest first, that only these tests know."""
+    """Seven jobs, newest first, that only these tests know.
+
+    They live as long as the daemon that lists them: a worker that steals tests comes back to this module after another.
+    """
     ids = [
         still.submit(clip, "copy" if i % 2 else "slow", display_name=f"Needle {i} 50%_off").json()["job_id"]
         for i in range(7)
