@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vtid.models import Store
-from vtid_inpaint_local import detectors, tuning
+from vtid_inpaint_local import detectors, layers, tuning
 from vtid_inpaint_local.carved import Carver, shape_in
 from vtid_inpaint_local.geometry import Turn, cover
 from vtid_inpaint_local.looker import Looker
@@ -71,7 +71,7 @@ def test_a_mark_that_no_detector_sees_is_found_by_its_shape(monkeypatch):
     x0, y0, x1, y1 = event.veil.box
     where = letters()[y0:y1, x0:x1] > 0.9
     assert abs(float(np.median(matte_of(event.veil)[where])) - 0.3) < 0.05
-    monkeypatch.setattr(Carver, "look", lambda *_: [])
+    monkeypatch.setattr(Carver, "begin", lambda *_: None)
     assert not scanned(frames).events
 
 
@@ -80,25 +80,46 @@ def test_leaves_alone_are_no_mark():
     assert not scanned(film(70, 0.0, seed=2)).events
 
 
-def test_what_a_shape_says_is_read_and_what_is_known_is_not_told_again():
-    looker = Looker(the_default(), TURN, 10)
-    pictures = [cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in film(tuning.LINGER_LOOKS, 0.34)]
-    (carved,) = Carver().look(looker, pictures, lambda box: True)
+def test_a_mark_that_is_followed_already_is_not_found_twice():
+    frames = list(film(90, 0.5))
+    pictures = [cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in frames[:: 90 // tuning.LINGER_LOOKS]]
+    assert len(carved_in(pictures)) == 1
+    assert len(scanned(frames).events) == 1
+
+
+def carved_in(pictures):
+    looker, carver = Looker(the_default(), TURN, 10), Carver()
+    carver.begin(looker, pictures, 0)
+    marks, _ = carver.found(last=True)
+    looker.close()
+    return marks
+
+
+def test_what_a_shape_says_is_read():
+    (carved,) = carved_in([cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in film(tuning.LINGER_LOOKS, 0.34)])
     assert "NORTH" in carved.text
     assert cover(WORD, carved.box) > 0.7
     assert abs(carved.alpha - 0.34) < 0.05
-    assert not Carver().look(looker, pictures, lambda box: False)
-    looker.close()
 
 
 def test_the_corners_are_looked_at_the_more_rarely_the_longer_they_hold_still():
     looker, carver = Looker(the_default(), TURN, 10), Carver()
     pictures = [cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in film(2, 0.34)]
-    told = [bool(carver.look(looker, pictures, lambda box: True)) for _ in range(12)]
-    assert [i for i, found in enumerate(told, 1) if found] == [1, 3, 9]
-    moving = [pictures[0], np.roll(pictures[0], 40, 1)]
-    assert not Carver().look(looker, moving, lambda box: True)
+    told = []
+    for time in range(1, 13):
+        carver.begin(looker, pictures, time)
+        for _ in range(layers.CARVED_LATER - 1):
+            assert carver.found() == ([], 0)
+        marks, since = carver.found()
+        told += [since] * len(marks)
+        assert carver.found(last=True) == ([], 0)
+    assert told == [1, 3, 9]
     looker.close()
+
+
+def test_corners_that_move_are_not_looked_at():
+    pictures = [cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in film(1, 0.34)]
+    assert not carved_in([pictures[0], np.roll(pictures[0], 40, 1)])
 
 
 def test_a_plain_wall_has_no_shape():

@@ -9,7 +9,8 @@ Scenery has shapes too. What is found must read as a word, and be a layer of one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
@@ -40,33 +41,59 @@ class Carved(NamedTuple):
 
 
 class Carver:
-    """Looks at the corners now and then: how often does not grow with the film, but with its logarithm."""
+    """Looks at the corners now and then: how often does not grow with the film, but with its logarithm.
+
+    On a thread of its own: a shape takes as long as following a second of film. It is asked for a fixed number of looks
+    later, so that what is found does not depend on how the threads run.
+    """
 
     def __init__(self) -> None:
         self._times, self._due = 0, 1
+        self._pool = ThreadPoolExecutor(1, "carve")
+        self._begun: tuple[Future[list[Carved]], int] | None = None
+        self._waited = 0
 
-    def look(self, looker: Looker, pictures: Sequence[Pixels], free: Callable[[Box], bool]) -> list[Carved]:
-        """The marks in corners that hold still.
+    def begin(self, looker: Looker, pictures: Sequence[Pixels], since: int) -> None:
+        """Begin to look for marks in corners that hold still, if it is time to.
 
         Args:
             looker: sees and reads.
             pictures: BGR, upright, H×W×3 each, of one size, over some seconds.
-            free: whether nothing is known yet in a box of these pictures.
+            since: the frame that they go back to.
         """
         self._times += 1
         if self._times < self._due:
-            return []
+            return
         height, width = pictures[0].shape[:2]
         still = [box for box in _corners(width, height) if _holds([_cut(p, box) for p in pictures])]
         if still:
             self._due = layers.CARVED_AGAIN * self._times
-        out = []
-        for box in still:
-            shaped = shape_in([_cut(p, box) for p in pictures])
-            if shaped is not None:
-                found = (c._replace(box=shift(c.box, *box[:2])) for c in _lines(looker, *shaped))
-                out += [c for c in found if free(c.box)]
-        return out
+            self._begun, self._waited = (self._pool.submit(_marks, looker, pictures, still), since), 0
+
+    def found(self, *, last: bool = False) -> tuple[list[Carved], int]:
+        """Once for each look after it began: the marks that were found, and since when they may have been there.
+
+        Args:
+            last: there is no look after this one.
+        """
+        self._waited += 1
+        if self._begun is None or (self._waited < layers.CARVED_LATER and not last):
+            return [], 0
+        (begun, since), self._begun = self._begun, None
+        return begun.result(), since
+
+    def close(self) -> None:
+        """The film has ended."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _marks(looker: Looker, pictures: Sequence[Pixels], corners: Sequence[Box]) -> list[Carved]:
+    out: list[Carved] = []
+    for box in corners:
+        shaped = shape_in([_cut(p, box) for p in pictures])
+        if shaped is not None:
+            out += [c._replace(box=shift(c.box, *box[:2])) for c in _lines(looker, *shaped)]
+    return out
 
 
 def shape_in(crops: Sequence[Pixels]) -> tuple[Mask, float] | None:

@@ -173,9 +173,11 @@ CARVED_ALPHA = 0.34
 """Opacity whose shape is cut: from 0.45 on detectors see the mark itself, and at 0.22 the shape is none they see. Marks
 of 0.3 to 0.57 came out whole with it."""
 CARVED_ROUNDS = 50
-"""Of the descent to it: a first shape need not be exact. All corners take 0.2 s then."""
+"""Of the descent to it: a first shape need not be exact."""
 CARVED_AGAIN = 3
 """How many times as long corners must have been watched as at the last look, for the next."""
+CARVED_LATER = 2
+"""Looks until it is asked for what they show: the search takes as long, and the ring reaches back over them."""
 CARVED_SPECK = 8
 """Pixels of the smallest piece, in a picture as small as the detector is shown."""
 CARVED_ASPECT = 2.0

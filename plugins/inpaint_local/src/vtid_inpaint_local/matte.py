@@ -84,7 +84,7 @@ def scatter(values: Floats) -> Floats:
 
 def _far(values: NDArray[Any], precision: NDArray[Any]) -> NDArray[Any]:
     """Squared Mahalanobis length."""
-    return np.asarray(((values @ precision) * values).sum(-1))
+    return np.asarray(np.einsum("...c,...c->...", values @ precision, values))
 
 
 class Outline(NamedTuple):

@@ -77,6 +77,8 @@ class Scan:
         frame = self._ring.get(last)
         if self._looker is not None and frame is not None and self._looker.last < last:
             self._look(self._looker, last, frame, last=True)
+        if frame is not None:
+            self._carve(last, frame, last=True)
         for track in list(self._tracks):
             self._close(track)
         for roll in list(self._rolls):
@@ -86,6 +88,7 @@ class Scan:
         if self._looker is not None:
             self.found.looks = self._looker.looks
             self._looker.close()
+        self._carver.close()
         self.found.events = together(merge(self.found.events))
         self._decider.settle()
         self._add_erasures()
@@ -120,10 +123,11 @@ class Scan:
     def _linger(self, looker: Looker, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
         """Look for faint text in the mean of the last looks, and for its shape."""
         self._lingering.add(number, picture)
+        self._carve(number, frame)
         if (window := self._lingering.mean(last=last)) is None:
             return
         since, mean = 0 if window[0] <= self._rate.sample else window[0], window[1]
-        self._carve(looker, number, frame, since)
+        self._carver.begin(looker, self._lingering.pictures, since)
         for found in looker.find(mean) if mean is not None else ():
             box = clip(found.box, *self._turn.shown)
             coded = self._turn.coded_box(box, *self._turn.shown)
@@ -133,17 +137,14 @@ class Scan:
                 for close in self._refine(looker, self._blurred(), found, rough_too=False):
                     self._follow(close, number, frame, since)
 
-    def _carve(self, looker: Looker, number: int, frame: Frame, since: int) -> None:
+    def _carve(self, number: int, frame: Frame, *, last: bool = False) -> None:
         """Follow what only its shape shows."""
-        pictures = self._lingering.pictures
-        scale = self._turn.shown[0] / pictures[0].shape[1]
-
-        def coded(box: Iterable[float]) -> Box:
-            return self._turn.coded_box(clip((scale * v for v in box), *self._turn.shown), *self._turn.shown)
-
-        for carved in self._carver.look(looker, pictures, lambda box: not self._met(coded(box), since)):
-            if self._zones.wants(coded(carved.box), frame.time_s):
-                x0, y0, x1, y1 = (scale * v for v in carved.box)
+        marks, since = self._carver.found(last=last)
+        for carved in marks:
+            scale = self._turn.shown[0] / self._lingering.pictures[0].shape[1]
+            x0, y0, x1, y1 = (scale * v for v in carved.box)
+            coded = self._turn.coded_box(clip((x0, y0, x1, y1), *self._turn.shown), *self._turn.shown)
+            if not self._met(coded, since) and self._zones.wants(coded, frame.time_s):
                 self._follow(Found((x0, y0, x1, y1), carved.score), number, frame, since, carved)
 
     def _blurred(self) -> Pixels:
