@@ -10,7 +10,6 @@ Scenery has shapes too. What is found must read as a word, and be a layer of one
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
@@ -22,6 +21,7 @@ from . import layers, tuning
 from .arrays import Floats, Mask, Pixels
 from .detect import boxes_of, look_closely
 from .geometry import clip, grow, shift
+from .later import Later
 from .looker import Looker
 from .matte import Outline, only, opacity, outline, quantiles, steps
 
@@ -43,15 +43,12 @@ class Carved(NamedTuple):
 class Carver:
     """Looks at the corners now and then: how often does not grow with the film, but with its logarithm.
 
-    On a thread of its own: a shape takes as long as following a second of film. It is asked for a fixed number of looks
-    later, so that what is found does not depend on how the threads run.
+    A shape takes as long as following a second of film.
     """
 
     def __init__(self) -> None:
         self._times, self._due = 0, 1
-        self._pool = ThreadPoolExecutor(1, "carve")
-        self._begun: tuple[Future[list[Carved]], int] | None = None
-        self._waited = 0
+        self._search = Later[tuple[list[Carved], int]]("carve", layers.CARVED_LATER)
 
     def begin(self, looker: Looker, pictures: Sequence[Pixels], since: int) -> None:
         """Begin to look for marks in corners that hold still, if it is time to.
@@ -68,7 +65,7 @@ class Carver:
         still = [box for box in _corners(width, height) if _holds([_cut(p, box) for p in pictures])]
         if still:
             self._due = layers.CARVED_AGAIN * self._times
-            self._begun, self._waited = (self._pool.submit(_marks, looker, pictures, still), since), 0
+            self._search.begin(lambda: (_marks(looker, pictures, still), since))
 
     def found(self, *, last: bool = False) -> tuple[list[Carved], int]:
         """Once for each look after it began: the marks that were found, and since when they may have been there.
@@ -76,15 +73,11 @@ class Carver:
         Args:
             last: there is no look after this one.
         """
-        self._waited += 1
-        if self._begun is None or (self._waited < layers.CARVED_LATER and not last):
-            return [], 0
-        (begun, since), self._begun = self._begun, None
-        return begun.result(), since
+        return self._search.found(last=last) or ([], 0)
 
     def close(self) -> None:
         """The film has ended."""
-        self._pool.shutdown(cancel_futures=True)
+        self._search.close()
 
 
 def _marks(looker: Looker, pictures: Sequence[Pixels], corners: Sequence[Box]) -> list[Carved]:

@@ -72,6 +72,7 @@ class Looker:
         """
         self._detector, self._turn, self._every, self._sparing = detector, turn, every, sparing
         self._pool = ThreadPoolExecutor(_AT_ONCE, "look")
+        self._coming: dict[int, Frame] = {}
         self._begun: dict[int, _Begun] = {}
         self._strokes: dict[int, Floats] = {}
         self._plan = _Plan(every // 4)
@@ -93,14 +94,23 @@ class Looker:
         return number >= self._plan.due
 
     def hurry(self, number: int) -> None:
-        """Look no later than at this frame."""
-        self._plan = self._plan._replace(due=min(self._plan.due, number))
+        """Look no later than at this frame; and every so often from there on."""
+        if number < self._plan.due:
+            self._plan = self._plan._replace(due=number)
+            self._forget()
+            for coming, frame in list(self._coming.items()):
+                if coming >= number:
+                    self._begin(coming, frame)
 
     def expect(self, number: int, frame: Frame) -> None:
         """Begin to look at a frame that will come later, if it will be looked at as far as is known now.
 
         Called for each frame before the scan has it, by a thread of its own.
         """
+        self._coming[number] = frame
+        self._begin(number, frame)
+
+    def _begin(self, number: int, frame: Frame) -> None:
         plan = self._plan
         ahead, off = divmod(number - plan.due, self._every)
         if ahead >= 0 and not off:
@@ -115,15 +125,17 @@ class Looker:
         """Look at a frame; the next is due in a while."""
         how = self._how(number, self._plan.last, self._plan.looks)
         begun = self._begun.pop(number, None)
-        if begun is not None and begun.how == how:
-            picture, found = begun.picture, None if begun.found is None else begun.found.result()
-        else:
-            picture = self._picture(number, frame)
-            found = self._see(picture, how[0]) if self._wanted(number, how) else None
+        if begun is None or begun.how != how:
+            begun = _Begun(self._picture(number, frame), how, None)
+            found = self._see(begun.picture, how[0]) if self._wanted(number, how) else None
+        elif begun.found is None:
+            found = None
+        else:  # what no thread has come to yet is quicker seen here
+            found = self._see(begun.picture, how[0]) if begun.found.cancel() else begun.found.result()
         self._plan = _Plan(number + self._every, self._plan.looks + 1, number)
         self.looks += found is not None
-        self._forget(number)
-        return Look(picture, found)
+        self._forget()
+        return Look(begun.picture, found)
 
     def find(self, picture: Pixels) -> list[Found]:
         """Text in an upright picture of any size, in pixels of the picture at full size."""
@@ -172,17 +184,18 @@ class Looker:
         before = self._strokes.get(how[1])
         return None if before is None else anything_new(before, self._strokes[number])
 
-    def _forget(self, number: int) -> None:
-        """Drop looks that will not be wanted, as far as is known now."""
-        due = self._plan.due
+    def _forget(self) -> None:
+        """Drop looks that will not be wanted, as far as is known now, and what was kept for those that have been."""
+        plan = self._plan
         for other in list(self._begun):
-            if other <= number or (other - due) % self._every:
+            if other < plan.due or (other - plan.due) % self._every:
                 begun = self._begun.pop(other, None)
                 if begun is not None and begun.found is not None:
                     begun.found.cancel()
-        for other in list(self._strokes):
-            if other < number:
-                self._strokes.pop(other, None)
+        for kept in (self._strokes, self._coming):
+            for other in list(kept):
+                if other < plan.last:
+                    kept.pop(other, None)
 
 
 def _smaller(picture: Pixels, longer: int) -> Pixels:

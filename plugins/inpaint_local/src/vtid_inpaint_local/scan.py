@@ -15,6 +15,7 @@ from .decide import Decider
 from .detect import Detector, Found, look_closely, plausible
 from .events import Findings, erasure
 from .geometry import Turn, area, clip, cover, grow, meet, shift, text_height, union
+from .later import Later
 from .linger import Linger, raised
 from .looker import Looker
 from .merging import merge, together
@@ -44,6 +45,7 @@ class Scan:
         self._tracks: list[Track] = []
         self._rolls: list[Roll] = []
         self._lingering, self._carver = Linger(), Carver()
+        self._faint = Later[tuple[list[Found], int]]("mean", tuning.LINGER_LATER)
         self.found = Findings([], set(), [])
         self._decider = Decider(self._looker, turn, self.found, rate)
 
@@ -75,10 +77,11 @@ class Scan:
         """After the last frame."""
         last = len(self.found.times) - 1
         frame = self._ring.get(last)
-        if self._looker is not None and frame is not None and self._looker.last < last:
-            self._look(self._looker, last, frame, last=True)
-        if frame is not None:
+        if self._looker is not None and frame is not None:
+            if self._looker.last < last:
+                self._look(self._looker, last, frame, last=True)
             self._carve(last, frame, last=True)
+            self._meet(self._looker, last, frame, last=True)
         for track in list(self._tracks):
             self._close(track)
         for roll in list(self._rolls):
@@ -89,6 +92,7 @@ class Scan:
             self.found.looks = self._looker.looks
             self._looker.close()
         self._carver.close()
+        self._faint.close()
         self.found.events = together(merge(self.found.events))
         self._decider.settle()
         self._add_erasures()
@@ -121,14 +125,23 @@ class Scan:
         self._linger(looker, number, frame, picture, last=last)
 
     def _linger(self, looker: Looker, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
-        """Look for faint text in the mean of the last looks, and for its shape."""
+        """Look for faint text in the mean of the last looks, and for its shape; follow what was found in those before.
+
+        It is told of some looks later, see `Later`.
+        """
         self._lingering.add(number, picture)
         self._carve(number, frame)
-        if (window := self._lingering.mean(last=last)) is None:
-            return
-        since, mean = 0 if window[0] <= self._rate.sample else window[0], window[1]
-        self._carver.begin(looker, self._lingering.pictures, since)
-        for found in looker.find(mean) if mean is not None else ():
+        self._meet(looker, number, frame)
+        if (window := self._lingering.mean(last=last)) is not None:
+            since, mean = 0 if window[0] <= self._rate.sample else window[0], window[1]
+            self._carver.begin(looker, self._lingering.pictures, since)
+            if mean is not None:
+                self._faint.begin(lambda: (looker.find(mean), since))
+
+    def _meet(self, looker: Looker, number: int, frame: Frame, *, last: bool = False) -> None:
+        """Follow what a mean showed."""
+        faint, since = self._faint.found(last=last) or ([], 0)
+        for found in faint:
             box = clip(found.box, *self._turn.shown)
             coded = self._turn.coded_box(box, *self._turn.shown)
             if not plausible(box, *self._turn.shown) or self._met(coded, since):
@@ -161,11 +174,14 @@ class Scan:
 
         What was seen for a moment and did not hold still was not followed.
         """
+
+        def shares(others: Iterable[Box]) -> bool:
+            return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in others)
+
+        if shares(t.box for t in self._tracks if t.there or t.static) or shares(r.window for r in self._rolls):
+            return True
         self._decider.wait()
-        boxes = [t.box for t in self._tracks if t.there or t.static]
-        boxes += [e.box for e in self.found.events if e.end > since]
-        boxes += [roll.window for roll in self._rolls]
-        return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in boxes)
+        return shares(e.box for e in self.found.events if e.end > since)
 
     def _known(self, box: Box, score: float) -> bool:
         """Whether a text that is being followed is what was found here."""

@@ -35,6 +35,8 @@ CROP_MARGIN = 1.0
 
 LINGER_LOOKS = 6
 """Looks over which faint text is looked for in their mean: six show a mark that none of them shows."""
+LINGER_LATER = 1
+"""Looks until it is asked for what their mean shows: the detector takes about as long."""
 LINGER_MOVES = 4.0
 """Levels by which their pictures differ on average for that to show more than each of them."""
 
