@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ def check_joints(target: Path, row: Row, *, threads: int) -> int:
     its origin to the bit; its further ones are the same packets behind the same ones, and follow from these.
 
     The film is decoded once at most, the origins hardly at all: places that lie close together are decoded in one go.
+    Between two rendered pieces only the frames behind the joint are looked at: a rendered piece begins with a keyframe,
+    under the header that the one before has too, so that nothing is left over between them.
 
     Returns:
         The number of joints.
@@ -45,9 +47,8 @@ def check_joints(target: Path, row: Row, *, threads: int) -> int:
         _require_times(counted_index(target, index, threads), tick_s, row, target)
         return len(row.pieces) - 1
     _require_times(index, tick_s, row, target)
-    begins = [piece.first for piece in row.pieces if piece.first or piece.origin]
     with Reader(threads) as before, Film(target, index.pts, index.anchors, threads) as after:
-        for first, last in _windows(begins, index, row.frames):
+        for first, last in _windows(_places(row), index):
             _look(before, after, row, first, last)
     return len(row.pieces) - 1
 
@@ -69,11 +70,20 @@ def _from_first(film: Index | Row) -> NDArray[np.int64]:
     return pts - pts[:1]
 
 
-def _windows(begins: list[int], index: Index, frames: int) -> Iterator[tuple[int, int]]:
-    """Stretches around the beginnings of spans; two are one where the second can only be decoded from the first on."""
+def _places(row: Row) -> Iterator[tuple[int, int]]:
+    """Around the beginnings of pieces: the first frame to be looked at, and one past the last."""
+    before = None
+    for piece in row.pieces:
+        if piece.first or piece.origin:
+            rendered = before is not None and not before.origin and not piece.origin
+            yield max(0, piece.first - (0 if rendered else _AROUND)), min(row.frames, piece.first + _AROUND)
+        before = piece
+
+
+def _windows(places: Iterable[tuple[int, int]], index: Index) -> Iterator[tuple[int, int]]:
+    """The same; two are one where the second can only be decoded from the first on."""
     begin = end = -1
-    for middle in begins:
-        first, last = max(0, middle - _AROUND), min(frames, middle + _AROUND)
+    for first, last in places:
         anchor = bisect_right(index.anchors.frame, first) - 1
         if end >= 0 and (first <= end or anchor < 0 or index.anchors.frame[anchor] < end):
             end = last
