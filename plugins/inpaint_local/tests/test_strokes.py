@@ -227,6 +227,20 @@ def test_a_full_stop_beside_the_box_is_masked():
     assert mask[:, at[0] + 12 :].sum() == 0
 
 
+def test_what_the_crop_cuts_off_is_no_letter_beside_the_box():
+    box = text_box()
+    stripe = np.s_[110:130, 315:320]
+    film = []
+    for pixels in pan(45, speed=2.0)[::3]:
+        out = burn(pixels)
+        out[105:135, 305:320] = (40, 128, 128)
+        out[stripe] = (235, 128, 128)
+        film.append(out)
+    assert stroke_mask(film, box)[stripe].mean() < 0.1
+    whole = [np.concatenate([pixels, np.full((160, 30, 3), (40, 128, 128), np.uint8)], 1) for pixels in film]
+    assert stroke_mask(whole, box)[stripe].mean() > 0.8, "a letter that the detector left out"
+
+
 def test_a_scene_that_moved_behind_letters_is_no_line_that_was_sung():
     def crop(shift):
         scene = np.full((40, 240, 3), (170, 128, 128), np.uint8)

@@ -305,6 +305,9 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     reached = np.flatnonzero(inside.any(along))
     apart = (centres[:, along] < reached[0]) | (centres[:, along] > reached[-1])
     beside &= apart | (np.maximum(w, h) <= tuning.ACCENT * height)
+    # What the crop cuts off at the line's end goes on beyond it, for all that is known.
+    begin = stats[:, (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP)[along]]
+    beside &= (begin > 0) & (begin + (w, h)[along] < joined.shape[1 - along])
     keep = seeded > tuning.SEEDED * total
     keep[0] = beside[0] = False
     # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.
