@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.conftest import PATIENCE_S
 from tests.web.site import Site
 
 
@@ -75,7 +76,7 @@ def test_nothing_crashes_and_nothing_is_undocumented(site: Site) -> None:
         )
         @hypothesis.given(case=operation.as_strategy())
         def ask(case: Any) -> None:
-            case.call_and_validate(checks=CHECKS, session=None, headers=site.auth)
+            case.call_and_validate(checks=CHECKS, session=None, headers=site.auth, timeout=PATIENCE_S)
 
         try:
             _insist(ask)
