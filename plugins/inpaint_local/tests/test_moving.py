@@ -194,9 +194,22 @@ def test_a_shadow_is_measured_on_its_own_side():
     core = np.zeros((60, 120), bool)
     core[20:40, 20:100] = True
     cast = core | np.roll(core, 6, 1)
-    reach = changed(cast, Around.of(core), 20, np.ones_like(core))
+    everywhere = np.ones_like(core)
+    reach = changed(cast, Around.of(core), 20, everywhere, everywhere)
     assert reach[0] >= 4
     assert reach[4] == 0
+
+
+def test_how_far_a_shadow_reaches_is_told_where_there_is_light():
+    core = np.zeros((200, 60), bool)
+    core[10:190, 20:40] = True
+    lit = np.zeros_like(core)
+    lit[:60] = True
+    cast = core | (np.roll(core, 6, 1) & lit)  # over the rest of the scene it is too dark for it to show
+    around, everywhere = Around.of(core), np.ones_like(core)
+    assert changed(cast, around, 20, everywhere, everywhere)[0] == 0
+    assert changed(cast, around, 20, everywhere, lit)[0] >= 4
+    assert changed(cast, around, 20, everywhere, np.zeros_like(core))[0] == 0, "nowhere light: all are asked"
 
 
 def test_what_entered_a_ticker_last_goes_too():

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vtid_inpaint_local.arrays import widen
 from vtid_inpaint_local.change import certain, stirred
 from vtid_inpaint_local.events import Event
-from vtid_inpaint_local.mask import recoloured, still, stroke_mask, strokes_of
+from vtid_inpaint_local.mask import Strokes, recoloured, still, stroke_mask, strokes_of
 from vtid_inpaint_local.presence import gone
 from vtid_inpaint_local.skirt import Around, freed, held
 from vtid_inpaint_local.style import Styles
@@ -294,6 +295,29 @@ def test_a_guess_that_reaches_a_pixel_and_a_half_beyond_the_style_is_mended(wide
     styles.add(Event(box, 0, 9, 0, 9, WHOLE, b""), seen, box, strokes._replace(reach=reach))
     styles.settle()
     assert guess.mask.all() != mended
+
+
+@pytest.mark.parametrize(("shade", "mended"), [(0.75, True), (1.0, False)])
+def test_a_shadow_that_all_others_have_goes_where_the_picture_is_darker(shade, mended):
+    box, styles = text_box(), Styles()
+    fill = np.zeros((160, 320), bool)
+    fill[box[1] : box[3], 70:200:40] = True
+    fill = widen(fill, 3)
+    cast = np.roll(fill, (5, 5), (0, 1)) & ~fill
+    crop = np.full((160, 320, 3), (150, 128, 128), np.uint8)
+    crop[cast, 0] = round(150 * shade)
+    crop[fill] = (235, 128, 128)
+    seen, height = still([crop] * 5), box[3] - box[1]
+    plain = np.full(8, 1 / height, np.float32)
+    shaded = np.where(np.isin(np.arange(8), (0, 1, 2)), np.float32(8 / height), plain)
+    events = [Event(box, 0, 9, 0, 9, WHOLE, b"") for _ in range(3)]
+    for event, reach in zip(events, (plain, shaded, shaded), strict=True):
+        strokes = Strokes(fill, fill, np.array([235, 128, 128], np.float32), reach, sure=True)
+        event.mask = strokes.mask
+        styles.add(event, seen, box, strokes)
+    styles.settle()
+    assert events[0].mask[cast].mean() > 0.85 if mended else np.array_equal(events[0].mask, fill)
+    assert all(np.array_equal(e.mask, fill) for e in events[1:])
 
 
 def test_gaps_between_plain_letters_are_no_letters():

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels, largest, widen
+from .arrays import Floats, Mask, Pixels, Plane, largest, widen
 
 Pair = tuple[Pixels, Pixels]
 """A crop just outside a text's time, and one just inside."""
@@ -25,6 +25,13 @@ class Change(NamedTuple):
     levels: Floats
     noise: float
     """What the picture itself did meanwhile, levels."""
+    behind: Plane
+    """Luma of the picture without the text; the lower, where it was seen before and after."""
+
+    @property
+    def lit(self) -> Mask:
+        """Pixels that are bright enough for a shadow over them to show as a change."""
+        return np.asarray(self.behind * np.float32(tuning.SHADE) > self.noise + tuning.CHANGED)
 
     @property
     def exact(self) -> bool:
@@ -44,13 +51,14 @@ def change_of(edges: Sequence[Pair], letters: Mask, height: int) -> Change | Non
     for outside, inside in edges:
         apart = largest(np.abs(inside.astype(np.int16) - outside))
         step: Floats = np.asarray(cv2.blur(apart.astype(np.float32), (3, 3)), np.float32)
-        change = Change(step, float(np.percentile(step[away], 80)))
+        change = Change(step, float(np.percentile(step[away], 80)), outside[..., 0])
         if change.noise < 0.3 * float(np.median(step[letters])):
             changes.append(change)
     changes.sort(key=lambda c: c.noise)
     if len(changes) > 1 and changes[1].noise < 2 * changes[0].noise + 1:
         least = np.minimum(changes[0].levels, changes[1].levels)
-        return Change(least, float(np.percentile(least[away], 80)))
+        behind = np.minimum(changes[0].behind, changes[1].behind)
+        return Change(least, float(np.percentile(least[away], 80)), behind)
     return changes[0] if changes else None
 
 

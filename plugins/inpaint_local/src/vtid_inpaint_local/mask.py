@@ -62,6 +62,8 @@ class Strokes(NamedTuple):
     """A text's pixels, and what was measured on the way to them."""
 
     mask: Mask
+    letters: Mask
+    """Without outline and shadow."""
     colour: Floats
     """Y, U, V of the letters."""
     reach: Floats
@@ -124,10 +126,9 @@ def strokes_of(
         if not letters.any():
             return None
     around = Around.of(letters)
-    margin = float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
+    margin = _margin(height)
     if reach is not None:
-        wide = reach * height + margin
-        return Strokes(np.asarray(around.distance <= wide[around.sector]), seeds.colour, reach, sure=True)
+        return Strokes(reached(around, reach, height), letters, seeds.colour, reach, sure=True)
     rim = outline(seen.middle[..., 0], around, height)
     moving = float("inf") if seen.sway is None else held(seen.sway, around, height)
     rim = min(rim, moving)
@@ -136,18 +137,18 @@ def strokes_of(
     free = _free(seen, seeds, letters, rim)
     if change is not None and change.exact:
         found = grown(change)
-        far = changed(found, around, height, free)
+        far = changed(found, around, height, free, change.lit)
         # A pixel that did not change is as good without the text as with it, but where the scene has moved on since. An
         # outline of one pixel is in the margin anyway.
         ring = (around.distance > 0) & (around.distance <= rim)
         unseen = float((change.levels[ring] <= change.noise + tuning.CHANGED).mean()) > tuning.OUTLINE_UNSEEN
         least = margin + (rim if unseen and rim > 1 and moving < float("inf") else 0.5)
         near = far + tuning.SHADOW_SLACK * height + margin
-        mask = (around.distance <= least) | (found & (around.distance <= near[around.sector]))
+        mask = (around.distance <= least) | ((found | ~change.lit) & (around.distance <= near[around.sector]))
         far = np.maximum(far - 1, 1)  # what changed was widened by a pixel
         shaded = far > far.min() + 1
         style = np.where(shaded, far, np.minimum(far, rim)) / height
-        return Strokes(np.asarray(mask), seeds.colour, np.asarray(style, np.float32), sure=True)
+        return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(style, np.float32), sure=True)
     levels, sign = (seen.middle[..., 0], -1) if change is None else (change.levels, 1)
     clear = False
     if seen.sway is not None and moving < float("inf"):
@@ -155,14 +156,24 @@ def strokes_of(
         alone = _free(seen, seeds, letters, tuning.RIM_MAX * height)
         if clear and (open_at := freed(seen.sway, around, height, alone)) is not None:
             mask = around.distance <= open_at[around.sector] + margin
-            return Strokes(np.asarray(mask), seeds.colour, np.asarray(open_at / height, np.float32), sure=True)
+            return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(open_at / height, np.float32), sure=True)
         if clear and change is None:
             levels = seen.sway  # through a shadow the scene is seen to move less
     cast = shadow(levels, around, rim, height, free, sign)
     far = np.maximum(cast, rim)
     mask = around.distance <= far[around.sector] + margin
     sure = clear and (change is None or not cast.any())
-    return Strokes(np.asarray(mask), seeds.colour, np.asarray(far / height, np.float32), sure)
+    return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(far / height, np.float32), sure)
+
+
+def reached(around: Around, reach: Floats, height: int) -> Mask:
+    """Letters with an outline and a shadow that go so far in each direction, in text heights, and a margin."""
+    return np.asarray(around.distance <= (reach * height + _margin(height))[around.sector])
+
+
+def _margin(height: int) -> float:
+    """Pixels beyond the outline that coding has smeared it into."""
+    return float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
 
 
 def whole(seen: Still, inner: Box) -> Mask:

@@ -8,7 +8,7 @@ tell what no single pixel over a textured picture could.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -187,7 +187,7 @@ def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, s
     return out
 
 
-def changed(found: Mask, around: Around, height: int, free: Mask) -> Floats:
+def changed(found: Mask, around: Around, height: int, free: Mask, lit: Mask) -> Floats:
     """How far most of what lies around the letters changed with them, in each direction.
 
     Args:
@@ -195,14 +195,46 @@ def changed(found: Mask, around: Around, height: int, free: Mask) -> Floats:
         around: of the letters.
         height: of the text, pixels.
         free: pixels that no other text covers.
+        lit: pixels at which a shadow would have shown; in directions that have hardly any, all are asked.
 
     Returns:
         Pixels from the letters. What moved behind the text just then changed too, but not all along it.
     """
-    means, count = profile(found.astype(np.float32), around, max(4, int(tuning.SHADOW_MAX * height)), free)
+    reach = max(4, int(tuning.SHADOW_MAX * height))
+    levels = found.astype(np.float32)
+    (means, count), (told, pixels) = (profile(levels, around, reach, asked) for asked in (free, free & lit))
+    enough = (pixels >= np.minimum(count, tuning.LIT_PIXELS)).all(1, keepdims=True)
+    means, count = np.where(enough, told, means), np.where(enough, pixels, count)
     most = (means > 0.5) | (count < 6)
-    reach: Floats = np.where(most.all(1), most.shape[1], most.argmin(1)).astype(np.float32)
-    return reach
+    return np.asarray(np.where(most.all(1), most.shape[1], most.argmin(1)), np.float32)
+
+
+def darker(luma: Plane, around: Around, begin: Floats, end: Floats) -> NDArray[np.bool_]:
+    """In which directions the picture is darker between two distances than in as broad a strip beyond.
+
+    Clearly so beside what the scene does from pixel to pixel: in grass a shadow's rim is not seen, and what would be
+    filled in for it might be.
+
+    Args:
+        luma: of the text's picture.
+        around: of its letters.
+        begin: pixels from the letters, one value per direction.
+        end: the same.
+    """
+    first, last, far = (v[around.sector] for v in (begin, end, 2 * end - begin))
+    within = (around.distance > first) & (around.distance <= last)
+    beyond = (around.distance > last) & (around.distance <= far)
+    levels = luma.astype(np.float32)
+    rough = np.abs(levels - cv2.GaussianBlur(levels, (0, 0), tuning.ROUGH_PX))
+    less = _means(levels, around, beyond) - _means(levels, around, within)
+    return np.asarray(less >= np.maximum(tuning.SHADOW_SHOWS, tuning.SHADOW_ROUGH * _means(rough, around, beyond)))
+
+
+def _means(levels: Floats, around: Around, where: Mask) -> NDArray[Any]:
+    """Per direction; that of nothing is 0."""
+    key = around.sector[where]
+    total = np.bincount(key, weights=levels[where], minlength=SECTORS)
+    return np.asarray(total / np.maximum(np.bincount(key, minlength=SECTORS), 1))
 
 
 def _first(there: Mask, count: NDArray[np.int64]) -> Floats | None:

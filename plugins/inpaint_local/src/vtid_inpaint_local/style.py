@@ -4,6 +4,9 @@ How far an outline reaches is told by the text's own coming and going over a sti
 behind it. Where another text takes the place at once, or the picture changes with the text, there is only the luma
 around the letters, in which a girder or a blade of grass looks like a part of them. Such a guess gives way to what
 texts of the same height and colour have shown, wherever in the film that was.
+
+And a text may have shown less of a shadow than all others of its look, as coding takes much of it away. What these
+show at least goes with it in the directions in which its own picture is clearly darker there.
 """
 
 from __future__ import annotations
@@ -16,18 +19,24 @@ import numpy as np
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats
+from .arrays import Floats, Plane
 from .events import Event
 from .geometry import text_height
-from .mask import Still, Strokes, strokes_of
+from .mask import Still, Strokes, reached, strokes_of
+from .skirt import SECTORS, Around, darker
 
 
 class _Shown(NamedTuple):
     """What one text has shown."""
 
+    event: Event
     height: int
     colour: Floats
     reach: Floats
+    letters: bytes
+    """As bits, over the event's mask."""
+    luma: Plane
+    """Of the text's picture, there."""
 
 
 class _Guess(NamedTuple):
@@ -48,7 +57,7 @@ class Styles:
     """Told of every text's strokes; mends the masks that were guessed."""
 
     def __init__(self) -> None:
-        self._shown: deque[_Shown] = deque(maxlen=tuning.STYLE_SHOWN)
+        self._shown: deque[_Shown] = deque()
         self._guesses: deque[_Guess] = deque()
         self._bytes = 0
 
@@ -62,7 +71,11 @@ class Styles:
             strokes: None where none were told, and the mask is the box.
         """
         if strokes is not None and strokes.sure:
-            self._shown.append(_Shown(text_height(inner), strokes.colour, strokes.reach))
+            letters, luma = np.packbits(strokes.letters).tobytes(), seen.middle[..., 0].copy()
+            self._shown.append(_Shown(event, text_height(inner), strokes.colour, strokes.reach, letters, luma))
+            if len(self._shown) > tuning.STYLE_SHOWN:
+                self._complete(self._shown[0])
+                self._shown.popleft()
             return
         plain = Still(seen.middle, seen.wander.astype(np.uint8), stirred=seen.stirred)
         self._guesses.append(_Guess(event, plain, inner, strokes))
@@ -76,11 +89,32 @@ class Styles:
         """After the last text."""
         while self._guesses:
             self._mend(self._guesses.popleft())
+        for one in self._shown:
+            self._complete(one)
+
+    def _complete(self, one: _Shown) -> None:
+        """Of a text that showed less than the others of its style, what they show at least goes too."""
+        others = [s.reach for s in self._alike(one.height) if s is not one and _near(s.colour, one.colour)]
+        if not others:
+            return
+        least = np.asarray(np.percentile(others, tuning.STYLE_LEAST, axis=0), np.float32)
+        short = (least - one.reach) * one.height >= tuning.STYLE_OFF_PX
+        if not short.any():
+            return
+        mask = one.event.mask
+        letters = np.unpackbits(np.frombuffer(one.letters, np.uint8), count=mask.size).reshape(mask.shape) > 0
+        around = Around.of(letters)
+        short &= darker(one.luma, around, one.reach * one.height, least * one.height)
+        if 0 < short.sum() <= SECTORS // 2:  # a shadow falls to one side
+            one.event.mask = mask | reached(around, np.where(short, least, one.reach), one.height)
+
+    def _alike(self, height: int) -> list[_Shown]:
+        low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
+        return [s for s in self._shown if low <= s.height <= high]
 
     def _mend(self, guess: _Guess) -> None:
         height = text_height(guess.inner)
-        low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
-        alike = [s for s in self._shown if low <= s.height <= high]
+        alike = self._alike(height)
         own = guess.strokes
         same = [s for s in alike if own is not None and _near(s.colour, own.colour)]
         alike = same or alike

@@ -240,19 +240,21 @@ SHADOW_MAX = 0.40
 """Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
 SHADOW_SHOWS = 5.0
 """Levels by which the mean on one side of the letters differs for a shadow to lie there."""
+SHADOW_ROUGH, ROUGH_PX = 4.5, 2.0
+"""How often what the scene does from pixel to pixel, it must be darker; and the blur (sigma) that this is left from."""
 SHADOW_SLACK = 0.06
 """Text heights beyond the measured reach within which pixels that changed with the text belong to it."""
+SHADE, LIT_PIXELS = 0.4, 20
+"""Share of the light that shadows take at least, and pixels at each distance that tell how far they reach."""
 STYLE_HEIGHTS = 1.35
 """Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
-STYLE_MOST = 75
-"""Percentile of what they show that counts."""
+STYLE_MOST, STYLE_LEAST = 75, 25
+"""Percentiles of what they show: what mends a guess, and what a text gets at least that showed less."""
 STYLE_OFF_PX = 1.2
 """Pixels up to which a guess may reach farther than the style; it is as good then. At 2.0, a guess of 4 pixels stood
 where the film's outlines have 2, which cost 1.8 dB."""
-STYLE_SHOWN = 40
-"""Texts whose style is remembered."""
-STYLE_BYTES = 32 << 20
-"""What pictures of guessed texts may take, until a text that shows more comes along."""
+STYLE_SHOWN, STYLE_BYTES = 40, 32 << 20
+"""Texts whose style is remembered, and what pictures of guessed ones may take until one comes that shows more."""
 STIRRED = 8.0
 """Levels (mean of 3×3) by which a text changes a pixel at least as it comes or goes: coding alone does less."""
 QUIET = 6.0
