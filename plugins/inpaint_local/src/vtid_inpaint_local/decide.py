@@ -99,7 +99,7 @@ class Decider:
         found.events = settle_marks(found.events, self._marks, self._rate.mark)
 
     def styled(self) -> None:
-        """All texts have ended: those whose strokes were guessed take their style from the others."""
+        """All texts have ended: what they show of the film's style holds for each other's masks."""
         self.wait()
         self._styles.settle()
 

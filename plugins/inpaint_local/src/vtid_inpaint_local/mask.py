@@ -136,15 +136,15 @@ def strokes_of(
         rim = min(rim, outline(change.levels, around, height))
     free = _free(seen, seeds, letters, rim)
     if change is not None and change.exact:
-        found = grown(change)
-        far = changed(found, around, height, free, change.lit)
+        found, lit = grown(change), change.lit
+        far = changed(found, around, height, free, lit)
         # A pixel that did not change is as good without the text as with it, but where the scene has moved on since. An
         # outline of one pixel is in the margin anyway.
         ring = (around.distance > 0) & (around.distance <= rim)
         unseen = float((change.levels[ring] <= change.noise + tuning.CHANGED).mean()) > tuning.OUTLINE_UNSEEN
         least = margin + (rim if unseen and rim > 1 and moving < float("inf") else 0.5)
         near = far + tuning.SHADOW_SLACK * height + margin
-        mask = (around.distance <= least) | ((found | ~change.lit) & (around.distance <= near[around.sector]))
+        mask = (around.distance <= least) | ((found | ~lit) & (around.distance <= near[around.sector]))
         far = np.maximum(far - 1, 1)  # what changed was widened by a pixel
         shaded = far > far.min() + 1
         style = np.where(shaded, far, np.minimum(far, rim)) / height

@@ -54,7 +54,7 @@ class _Guess(NamedTuple):
 
 
 class Styles:
-    """Told of every text's strokes; mends the masks that were guessed."""
+    """Told of every text's strokes; mends the masks that were guessed, and completes those that lack a shadow."""
 
     def __init__(self) -> None:
         self._shown: deque[_Shown] = deque()
