@@ -19,6 +19,7 @@ from vtid.simulators.ghostcut.rules import read
 
 Ask = Callable[..., dict[str, Any]]
 VE = "/v-w-c/gateway/ve"
+STATUS = "work/status"
 REGION = [[0, 0], [0.5, 0], [0.5, 0.2], [0, 0.2]]
 
 
@@ -74,7 +75,7 @@ def upload(ask: Ask, http: httpx.Client, clip: Path, name: str = "a.mp4", **chan
 
 def finished(ask: Ask, number: Any) -> dict[str, Any]:
     def look() -> Any:
-        [item] = ask("work/status", {"idWorks": [number]})["body"]["content"]
+        [item] = ask(STATUS, {"idWorks": [number]})["body"]["content"]
         return item if item["processStatus"] > 0 else None
 
     return wait_until(look)
@@ -103,11 +104,11 @@ def test_the_signature_is_over_the_very_bytes(ask: Ask) -> None:
 
 
 def test_what_is_asked_wrongly_is_refused(ask: Ask, http: httpx.Client) -> None:
-    assert http.get(f"{VE}/work/status").json()["code"] == 2002
+    assert http.get(f"{VE}/{STATUS}").json()["code"] == 2002
     assert ask("work/free", {"names": ["x"]})["code"] == 3008
     assert ask("work/free", {"urls": []})["code"] == 3008
     assert ask("work/free", order("x") | {"urls": ["http://x/a.mp4"] * 21})["code"] == 4001
-    assert ask("work/status", {})["code"] == 4001
+    assert ask(STATUS, {})["code"] == 4001
     assert ask("work/list", {"pageSize": 2001})["code"] == 4001
     assert ask("file/remove", {"key": "nobody's"})["code"] == 3003
     assert ask("no/such/route", {})["code"] == 4002
@@ -184,7 +185,7 @@ def test_a_file_goes_up_and_comes_back(ask: Ask, http: httpx.Client, clip: Path,
     assert (item["processStatus"], item["name"], item["paidPoint"]) == (1, "mine", 1.0)
     assert http.get(item["videoUrl"]).headers["content-type"] == "video/mp4"
     assert sum(p["pointBalance"] for p in ask("point/query", {})["body"]["pointAssets"]) == 999
-    assert ask("work/status", {"idProjects": [str(made["idProject"])]})["body"]["content"] == [item]
+    assert ask(STATUS, {"idProjects": [str(made["idProject"])]})["body"]["content"] == [item]
     assert [row["name"] for row in service.ledger] == ["mine"]
 
 
@@ -217,7 +218,7 @@ def test_the_ladder_goes_up_and_the_list_pages(ask: Ask, service: GhostCut) -> N
     seen: list[int] = []
 
     def climb() -> bool:
-        [item] = ask("work/status", {"idWorks": [numbers[-1]]})["body"]["content"]
+        [item] = ask(STATUS, {"idWorks": [numbers[-1]]})["body"]["content"]
         if item["processStatus"] not in seen:
             seen.append(item["processStatus"])
         return item["processStatus"] > 0

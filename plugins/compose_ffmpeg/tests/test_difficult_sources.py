@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from tests.media.compose.films import RATE, draw, grey, heard, level, numbers, pictures
+from tests.media.compose.films import RATE, draw, grey, heard, level, numbers, pictures, times_open
 from vtid.media import PyAVMedia, probe
 from vtid.sdk import File
 from vtid.testing import RecordingLink, run_step
@@ -333,8 +333,7 @@ def test_of_many_sources_those_are_open_that_are_seen_or_heard(tmp_path: Path) -
     class Counting(RecordingLink):
         def progress(self, *args: Any, **more: Any) -> None:
             nonlocal most
-            links = list(Path("/proc/self/fd").iterdir())
-            most = max(most, sum(str(each.resolve()) == str(source) for each in links if each.exists()))
+            most = max(most, times_open(source))
 
     clips = [{"video_url": "asset:a", "trim_start": n % 20 / 25, "duration": 0.08} for n in range(60)]
     out = compose(tmp_path, *clips, a=source, link=Counting())

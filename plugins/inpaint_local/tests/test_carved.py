@@ -11,6 +11,7 @@ import numpy as np
 from vtid.models import Store
 from vtid_inpaint_local import detectors, layers, tuning
 from vtid_inpaint_local.carved import Carver, shape_in
+from vtid_inpaint_local.events import Event
 from vtid_inpaint_local.geometry import Turn, cover
 from vtid_inpaint_local.looker import Looker
 from vtid_inpaint_local.scan import Scan
@@ -85,6 +86,17 @@ def test_a_mark_that_is_followed_already_is_not_found_twice():
     pictures = [cv2.cvtColor(p, cv2.COLOR_YUV2BGR) for p in frames[:: 90 // tuning.LINGER_LOOKS]]
     assert len(carved_in(pictures)) == 1
     assert len(scanned(frames).events) == 1
+
+
+def test_a_second_broader_measure_of_a_mark_that_is_known_is_not_asked_for_and_the_rest_of_one_that_was_cut_short_is():
+    """What was followed covers half of it: a shape is drawn too large often, a line that the mean shows hardly ever."""
+    scan = Scan(None, TURN, Zones([], TURN), Rate.of(25, 640 * 540, 0.4))
+    scan.found.events.append(Event(WORD, 0, 60, 0, 60, WORD, b""))
+    broader = (WORD[0] - 60, WORD[1] - 4, WORD[2] + 8, WORD[3] + 12)
+    assert 0.3 < cover(broader, WORD) < 0.7
+    assert scan._met(broader, 0, layers.CARVED_MET)
+    assert not scan._met(broader, 0, tuning.LINGER_MET)
+    assert not scan._met(broader, 60, layers.CARVED_MET)
 
 
 def carved_in(pictures):

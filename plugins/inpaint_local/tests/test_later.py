@@ -1,4 +1,4 @@
-"""Searches that are asked for a fixed number of looks after they began."""
+"""Searches that are asked for a fixed number of frames or looks after they began."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from vtid_inpaint_local.later import Later
 
 
-def test_a_search_is_asked_for_at_its_look_and_no_sooner_or_later():
+def test_a_search_is_asked_for_at_its_turn_and_no_sooner_or_later():
     later = Later[str]("search", 2)
     assert later.found() is None
     later.begin(lambda: "a mark")
@@ -30,7 +30,7 @@ def test_who_asks_waits_for_a_search_that_takes_long():
     later.close()
 
 
-def test_after_the_last_look_nothing_is_left_unasked():
+def test_after_the_last_turn_nothing_is_left_unasked():
     later = Later[str]("search", 5)
     later.begin(lambda: "a mark")
     assert later.found(last=True) == "a mark"

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from vtid_inpaint_local import mark
 from vtid_inpaint_local.events import Event, Findings, Veil
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.lasting import Lasting, Witness, stretches
 from vtid_inpaint_local.layers import BLACK, WHITE
-from vtid_inpaint_local.mark import lettered, levelled, row_of, settle, veil_of
+from vtid_inpaint_local.mark import lettered, levelled, opaque, row_of, settle, veil_of
 from vtid_inpaint_local.mask import stroke_mask
 from vtid_inpaint_local.matte import Outline, only
 from vtid_inpaint_local.overlay import evidence
@@ -229,6 +230,18 @@ def test_the_outline_of_letters_is_no_dark_mark():
     assert not lettered(mark, fill > 0.5, WHITE, 60)
 
 
+@pytest.mark.parametrize(("letters_opacity", "is_mark"), [(1.0, False), (0.0, True)])
+def test_the_shadow_of_opaque_letters_is_no_mark(letters_opacity, is_mark):
+    """Before a sky of the letters' own luma they do not stand out the other way; but they hold still."""
+    clean = [cv2.convertScaleAbs(p, alpha=2, beta=-128) for p in soft_pan(72, speed=8.0, seed=3)[::3]]
+    fill = bold(clean[0], 1.0)[0]
+    cast = np.roll(fill, (4, 4), (0, 1)) * (fill < 0.05)
+    glow = [p * (1 - 0.5 * cast[..., None]) + 0.5 * cast[..., None] * np.array([16, 128, 128]) for p in clean]
+    film = [bold(np.rint(p).astype(np.uint8), letters_opacity, 160)[1] for p in glow]
+    assert opaque(film, cast > 0.5, BOLD) != is_mark
+    assert (veil_of(film, BOLD, WHOLE) is None) >= (not is_mark)
+
+
 def test_a_wire_of_the_mark_s_colour_is_no_part_of_it():
     clean = soft_pan(72, speed=0.0, seed=3)[::3]
     wire = cv2.line(np.zeros((160, 320), np.uint8), (236, 70), (256, 152), 255, 4)[..., None] / 255.0 * 0.4
@@ -273,6 +286,41 @@ def test_letters_with_little_evidence_stay_in_their_row_and_scenery_that_grew_to
     assert not kept[:, 150:].any()
     assert not kept[44:].any()
     assert kept[20:40, 10:22].all()
+
+
+def test_what_lies_below_the_row_beside_all_letters_is_no_letter_however_sure_and_accents_are():
+    inside, evidence, gaps = np.zeros((60, 200), bool), np.zeros((60, 200), np.float32), np.zeros((60, 200), np.float32)
+    for left, top, right, foot in (
+        (10, 20, 22, 40),
+        (40, 20, 52, 40),
+        (70, 20, 82, 40),
+        (41, 10, 51, 15),
+        (86, 43, 96, 48),
+    ):
+        inside[top:foot, left:right] = gaps[top:foot, left:right] = True
+        evidence[top:foot, left:right] = 2.0
+    cut = Outline(inside, evidence, gaps)
+    kept = row_of(cut, cut, (5, 20, 90, 40))
+    assert kept[20:40, 40:52].all()
+    assert kept[10:15, 41:51].all()
+    assert not kept[43:].any()
+
+
+def test_where_the_scene_first_looks_like_a_layer_of_the_other_colour_the_mark_is_found_all_the_same():
+    film = [bold(p, 0.35)[1] for p in soft_pan(72, speed=4.0, seed=3)[::3]]
+    box = (BOLD[0] - 4, BOLD[1] - 4, BOLD[2] + 4, BOLD[3] + 4)
+    likely = mark._first(film, box)
+    veil = veil_of(film, box, WHOLE)
+    assert veil is not None
+
+    def first(samples, inner):
+        return [(BLACK, 0.2), *likely]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mark, "_first", first)
+        again = veil_of(film, box, WHOLE)
+    assert again is not None
+    assert again.colour == veil.colour == WHITE
 
 
 def test_a_mark_found_twice_keeps_the_measure_of_the_finding_that_was_dropped():

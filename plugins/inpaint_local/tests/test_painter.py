@@ -19,6 +19,7 @@ from vtid_inpaint_local.kinds import KINDS
 from vtid_inpaint_local.painter import choose_guide, classical, tiles, to_rgb, to_yuv
 from vtid_inpaint_local.params import Inputs, Params
 from vtid_inpaint_local.patch import Patch
+from vtid_inpaint_local.spatial import close_holes
 from vtid_inpaint_local.step import Remove
 
 from .conftest import ListMedia, pan, texture
@@ -52,6 +53,22 @@ def a_hole(height=160, width=320, box=(100, 40, 220, 80)):
 
 
 VARIANTS = [{}, {"white": 255}, {"mask_first": True}, {"size": (64, 96)}, {"size": (512, 512), "white": 255}]
+
+
+def test_the_classical_guess_is_made_of_what_lies_beside_the_hole():
+    """And not of the branch three pixels above it."""
+    pixels, hole = np.full((64, 96, 3), 200, np.uint8), np.zeros((64, 96), bool)
+    pixels[:20] = 20
+    hole[23:41, 20:76] = True
+    guess = classical(pixels, hole, (0, 0, 96, 64))
+    assert np.abs(guess[hole] - 200).max() < 2
+    assert np.array_equal(guess[~hole], pixels[~hole])
+    assert close_holes(pixels, hole)[hole].min() < 170  # it takes all there is
+    patch = Patch(pixels, hole)
+    x0, y0, x1, y1 = patch.span
+    beside = classical(pixels, hole, patch.span)
+    assert np.array_equal(np.moveaxis(patch.guess(classical), 0, 2), beside)
+    assert np.abs(beside - guess[y0:y1, x0:x1]).max() < 2
 
 
 @pytest.mark.parametrize("how", VARIANTS, ids=str)

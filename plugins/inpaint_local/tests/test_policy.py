@@ -10,6 +10,7 @@ from vtid.sdk import Coordinates, InvalidInput, Region, RegionType
 from vtid_inpaint_local import policy
 from vtid_inpaint_local.events import Evidence, Findings, Motion, Trace, erasure
 from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.overlay import evidence
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import burn, pan, text_box, texture
@@ -146,6 +147,25 @@ def test_what_ends_at_a_cut_proves_nothing_and_what_stands_over_one_does():
 def test_an_unproven_text_in_the_style_of_a_proven_one_goes():
     assert named(event(end=40, ended=GONE), event(box=(60, 21, 250, 44), start=50)) == ["subtitle"] * 2
     assert named(event(end=40, ended=GONE), event(box=(60, 90, 250, 114), start=50)) == ["subtitle", "scene"]
+
+
+def test_a_few_letters_that_seem_slanted_go_with_the_other_line_of_their_caption():
+    line = event(box=(60, 45, 250, 69), end=40, ended=GONE)
+    assert named(line, event(end=41, slant=2.7)) == ["subtitle"] * 2
+    assert named(line, event(end=80, slant=2.7)) == ["subtitle", "scene"]
+
+
+@pytest.mark.parametrize(("moves", "seen"), [(True, 1.0), (False, 0.0)])
+def test_between_thin_letters_without_an_outline_the_scene_is_seen_to_move(moves, seen):
+    """Their gaps are as thin as they are, and look like dark letters; but those do not stand."""
+    fill = (
+        cv2.putText(np.zeros((160, 320), np.uint8), "Nobody knows the way", (40, 60), 0, 0.6, 255, 1, cv2.LINE_AA) / 255
+    )
+    scenes = pan(60, speed=4.0)[::4] if moves else [pan(1)[0]] * 15
+    film = [np.rint(p * (1 - fill[..., None]) + fill[..., None] * np.array([235, 128, 128])) for p in scenes]
+    ys, xs = np.nonzero(fill > 0.1)
+    box = (int(xs.min()) - 6, int(ys.min()) - 8, int(xs.max()) + 7, int(ys.max()) + 9)
+    assert evidence([p.astype(np.uint8) for p in film], box).moves_behind == pytest.approx(seen, abs=0.1)
 
 
 def test_what_stays_for_long_is_a_mark():

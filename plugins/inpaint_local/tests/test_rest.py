@@ -7,7 +7,7 @@ import numpy as np
 
 from vtid_inpaint_local import fill, tuning
 from vtid_inpaint_local.fill import Filler
-from vtid_inpaint_local.kernels import Sources
+from vtid_inpaint_local.kernels import Crops, Sources
 from vtid_inpaint_local.patch import Patch
 from vtid_inpaint_local.rest import Resting
 
@@ -110,5 +110,5 @@ def test_a_source_under_a_text_is_seen_to_be():
     xs, ys = np.float32([x + 0.4, x + 0.4, 1]), np.float32([y - 0.3, y - 0.3, 1])
     for patch in patches.values():
         patch.retire()
-    sources = Sources(np.int32([4, 5, 4]), xs, ys, {n: patch.crop() for n, patch in patches.items()})
+    sources = Sources(Crops({n: patch.crop() for n, patch in patches.items()}), np.int32([4, 5, 4]), xs, ys)
     assert sources.covered().tolist() == [True, False, False]

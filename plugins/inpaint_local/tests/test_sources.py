@@ -10,6 +10,7 @@ from vtid_inpaint_local.composite import Composite
 from vtid_inpaint_local.events import Event, Findings
 from vtid_inpaint_local.follow import named
 from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.kernels import Crops, Sources
 from vtid_inpaint_local.patch import Patch
 from vtid_inpaint_local.zones import Zones
 
@@ -54,8 +55,8 @@ def test_a_part_is_asked_as_the_whole_was():
     patch = Patch(pixels, np.zeros((40, 60), bool))
     patch.retire()
     patch.trim((10, 5, 50, 30))
-    at = np.array([5 * 60 + 10, 29 * 60 + 49, 17 * 60 + 23], np.int32)
-    kept = patch.pixels.reshape(-1, 3).take(patch.places(at), axis=0)
-    np.testing.assert_array_equal(kept, pixels.reshape(-1, 3).take(at, axis=0))
+    y, x = np.array([5, 29, 17]), np.array([10, 49, 23])
+    kept = Sources(Crops({7: patch.crop()}), np.full(3, 7, np.int32), x.astype(np.float32), y.astype(np.float32))
+    np.testing.assert_array_equal(kept.values().T, pixels[y, x])
     assert (patch.left, patch.top, patch.trimmed) == (10, 5, True)
     assert tuning.SOURCE_PX > tuning.ALIGN_MOST

@@ -9,9 +9,10 @@ import pytest
 from vtid_inpaint_local.arrays import widen
 from vtid_inpaint_local.change import certain, stirred
 from vtid_inpaint_local.events import Event
-from vtid_inpaint_local.mask import Strokes, recoloured, still, stroke_mask, strokes_of
+from vtid_inpaint_local.mask import Strokes, recoloured, stroke_mask, strokes_of
 from vtid_inpaint_local.presence import gone
 from vtid_inpaint_local.skirt import Around, freed, held
+from vtid_inpaint_local.still import still
 from vtid_inpaint_local.style import Styles
 
 from .conftest import burn, letters, pan, text_box, texture
@@ -98,6 +99,17 @@ def test_an_outline_that_did_not_show_at_its_coming_is_masked_where_the_scene_mo
     before[:, seen:, 0] = 16
     mask = stroke_mask(film, text_box(), [(before, outlined(before)[0])])
     assert mask[:, seen:][outlined(before)[1][:, seen:]].mean() > 0.98
+
+
+@pytest.mark.parametrize(("width", "sure"), [(3, True), (7, False)])
+def test_an_outline_that_has_no_end_says_nothing_of_the_films_style(width, sure):
+    film = [outlined(p, width)[0] for p in pan(45, speed=4.0)[::3]]
+    for picture in film:
+        picture[136:, :, 0] = 16  # no scene moves below
+    box = text_box()
+    strokes = strokes_of(still(film), box, [], box[3] - box[1])
+    assert strokes is not None
+    assert strokes.sure is sure
 
 
 def test_letters_are_what_their_outline_holds_though_the_outline_is_more_of_one_colour():

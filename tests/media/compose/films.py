@@ -6,8 +6,14 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 
 RATE = 48000
+
+
+def times_open(path: Path) -> int:
+    """How often this process has a file open; another thread may close some meanwhile."""
+    return sum(each.path == str(path) for each in psutil.Process().open_files())
 
 
 def grey(number: int) -> tuple[int, int, int]:

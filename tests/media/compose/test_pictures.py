@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from tests.media.compose.films import draw, grey, numbers, pictures
+from tests.media.compose.films import draw, grey, numbers, pictures, times_open
 from vtid.errors import MediaError
 from vtid.media import PyAVMedia, probe
 from vtid.sdk import (
@@ -113,7 +113,7 @@ def test_more_clips_than_memory_are_one_after_another(tmp_path: Path) -> None:
     open_files = []
 
     def count(_: int) -> None:
-        open_files.append(sum(str(link.resolve()) == str(source) for link in Path("/proc/self/fd").iterdir()))
+        open_files.append(times_open(source))
 
     timeline = Timeline(SMALL, 150, tuple(clips))
     PyAVMedia().compose(timeline, tmp_path / "o.mp4", Writing(), progress=count)

@@ -39,6 +39,11 @@ def largest(pixels: Pixels) -> Plane:
     return out
 
 
+def off_colour(pixels: Pixels, colour: Floats) -> Floats:
+    """Levels of the largest channel between each pixel and a colour."""
+    return np.asarray(largest(np.abs(pixels.astype(np.float32) - colour)), np.float32)
+
+
 def median(stack: NDArray[Any]) -> NDArray[Any]:
     """The median over the first axis, in the numbers' own type; of whole numbers, the lower of the two middle ones.
 

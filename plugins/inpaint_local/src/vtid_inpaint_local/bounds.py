@@ -22,6 +22,9 @@ BEHIND = 0.5
 """Share of the pixels between the letters that move while the letters stand, for the text to lie over the picture."""
 BEHIND_LEVELS = 6.0
 """Levels of deviation from which one counts as moving: compression stays below."""
+STANDS_LEVELS, STANDS = 12.0, (0.5, 0.8)
+"""Levels of deviation up to which a stroke holds still, and shares of one kind of strokes, bright or dark, up to which
+they are gaps, and from which the other kind are letters. Of fading captions over fast pans 0.1 and 0.94."""
 BEHIND_FROM_PX = 2.0
 """Pixels from the strokes: nearer, coding mixes."""
 BEHIND_GAP = 0.9

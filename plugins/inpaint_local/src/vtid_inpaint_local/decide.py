@@ -27,10 +27,11 @@ from .geometry import Turn, area, grow, meet, shift, text_height, union, within
 from .looker import Looker
 from .mark import settle as settle_marks
 from .mark import veil_of
-from .mask import averaged, bare, still, strokes_in, strokes_of, sung_mask, whole
+from .mask import bare, strokes_in, strokes_of, sung_mask
 from .overlay import evidence
 from .policy import in_a_corner
 from .presence import gone
+from .still import averaged, still, whole
 from .style import Styles
 from .track import Edge, Rate, Ring, Track
 from .veil import matte_of

@@ -117,6 +117,10 @@ class Event(Struct):
     def mask(self, value: Mask) -> None:
         self.packed = packed(value)
 
+    def apart(self, other: Event) -> int:
+        """Frames between their coming or their going, whichever are more: lines of one caption come and go together."""
+        return max(abs(self.start - other.start), abs(self.end - other.end))
+
     def mask_at(self, number: int) -> Mask:
         """The pixels that go in a frame from `start` and before `end`, over `mask_box`."""
         if self.frames:

@@ -13,7 +13,7 @@ from .arrays import Floats
 from .follow import chase, connect, named
 from .fuse import fuse
 from .geometry import grow, union
-from .kernels import Pointers
+from .kernels import Crops, Pointers
 from .painter import Guide, classical
 from .patch import Patch
 from .rest import Resting, reach
@@ -71,11 +71,12 @@ class Filler:
         future = range(min(max(patches), last - 1 + tuning.LOOK), first - 1, -1)
         stands = reach(patches, future, Resting(+1), self._cuts, range(first, last))
         out: dict[int, Floats] = {}
+        crops = Crops({number: patch.crop() for number, patch in patches.items()})
 
         def finish(t: int) -> None:
             chased = [found.pop(t) for found in (before, after) if t in found]  # as large as what takes their place
             rest = [found.pop(t) for found in (stood, stands) if t in found]
-            out[t] = fuse(patches[t], t, patches, chased, self._guide, rest)
+            out[t] = fuse(patches[t], t, crops, chased, self._guide, rest)
 
         run(finish, todo)
         for number in todo:

@@ -16,60 +16,49 @@ alone, is 1.0 dB behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from . import tuning
 from .arrays import Floats, Mask
 from .diffuse import sharpen
-from .follow import named
-from .kernels import Ints, Reached, Sources, normal_equations
+from .kernels import Crops, Ints, Reached, Sources, normal_equations
 from .painter import Guide, classical
 from .patch import Patch, sigma
-from .rest import own_luma, own_values
-from .spatial import SHRUNK, blurred, enlarge, smooth, spread
-
-_THIRD = np.float32(1 / 3)
-"""For means over Y, U and V."""
+from .places import THIRD
+from .spatial import SHRUNK, STEPS, blurred, enlarge, smooth, spread
 
 
 class Site:
-    """The span of a patch as planes, and where the N pixels near its hole lie in them.
+    """The span of a patch as planes, and the N pixels near its hole.
 
     Attributes:
-        planes: Y, U and V with the hole closed by the spatial guess, h×w each.
+        planes: Y, U and V with the hole closed by the spatial guess, 3×h×w.
         hole: h×w.
-        at: places of the N pixels in a flattened plane, in the order of `Patch.at`.
-        inside: of those, which are unknown.
+        places: of the N pixels, in the order of `Patch.at`.
+        inside: which of them are unknown.
+        ring: which are known.
+        rim: those, and the outermost of the hole: what slopes on the ring depend on.
         sigma: how smooth errors are taken to be, pixels.
+        known: of the hole.
+        within: height and width of the crop.
     """
 
     def __init__(self, patch: Patch, guide: Guide) -> None:
         x0, y0, x1, y1 = patch.span
-        self.planes: list[Floats] = [np.asarray(plane) for plane in cv2.split(patch.guess(guide))]
-        self.hole = np.ascontiguousarray(patch.hole[y0:y1, x0:x1])
-        self.at = ((patch.y - np.int32(y0)) * np.int32(x1 - x0) + (patch.x - np.int32(x0))).astype(np.intp)
-        self.inside = patch.inside
-        self.sigma = sigma(patch.hole.shape[0])
-        self.height, self.width = self.hole.shape
-
-    def plane(self, at: NDArray[np.intp], values: Floats | float) -> Floats:
-        """An h×w plane with these values at these of the N pixels, 0 elsewhere."""
-        out = np.zeros(self.hole.size, np.float32)
-        out[self.at.take(at)] = values
-        return out.reshape(self.hole.shape)
-
-    def look(self, plane: Floats, at: NDArray[np.intp]) -> Floats:
-        """What an h×w plane has at these of the N pixels."""
-        return plane.reshape(-1).take(self.at.take(at))
+        self.planes = patch.guess(guide)
+        self.hole = patch.hole[y0:y1, x0:x1]
+        self.places = patch.where.places()
+        self.inside, self.ring = patch.inside, ~patch.inside
+        self.known, self.rim = patch.where.known(), patch.where.rim()
+        self.sigma, self.within = sigma(patch.hole.shape[0]), patch.hole.shape
 
     def enlarge(self, small: Floats) -> Floats:
         """A plane that was made smaller, at full size."""
-        return enlarge(small, self.width, self.height)
+        return enlarge(small, self.places.width, self.places.height)
 
 
 class Candidate(NamedTuple):
@@ -80,55 +69,40 @@ class Candidate(NamedTuple):
     has: Mask
     """N: which pixels have a source."""
     age: Ints
-    """N: how many frames away it lies."""
+    """N: how many frames away it lies; anything where there is none."""
     doubt: Floats
     """Squared error expected by the ring, at a quarter of the span's size."""
 
 
-def candidate(site: Site, number: int, patches: Mapping[int, Patch], reached: Reached) -> Candidate | None:
+def candidate(site: Site, number: int, crops: Crops, reached: Reached) -> Candidate | None:
     """Sample what was reached, with its drift taken back, and judge it on the ring; None where nothing was."""
-    has = reached.frame >= 0
-    if not has.any():
+    if (reached.frame < 0).all():
         return None
-    which = np.flatnonzero(has)
-    frame, x, y = reached.frame.take(which), reached.x.take(which), reached.y.take(which)
-    sources = Sources(frame, x, y, {n: patches[n].crop() for n in named(frame)})
-    sources = sources.moved(*align(site, sources, which, x, y, patches[number].hole.shape))
+    sources = align(site, Sources(crops, *reached))
     # A chase asks what lies under a text only in the frame in which it arrives. What it hands on from there moves on by
     # fractions of a pixel, and after twenty frames may have come under the letters that stood beside it.
-    has[which] = ~sources.covered()
-    values = np.zeros((3, has.size), np.float32)
-    for row, seen in zip(values, sources.values(), strict=True):
-        row[which] = seen
-    return _judged(site, values, has, np.abs(reached.frame - number))
+    return _judged(site, sources.values(), ~sources.covered(), np.abs(reached.frame - np.int32(number)))
 
 
 def _judged(site: Site, values: Floats, has: Mask, age: Ints) -> Candidate:
     """A candidate of these values (3×N), which are corrected in place."""
-    ring = np.flatnonzero(has & ~site.inside)
-    checked = site.plane(ring, 1)
-    off = [site.look(plane, ring) - row.take(ring) for plane, row in zip(site.planes, values, strict=True)]
-    low, support = spread([site.plane(ring, one) for one in off], checked, site.sigma)
-    energy = np.zeros(ring.size, np.float32)
-    for channel, (one, shade) in enumerate(zip(off, low, strict=True)):
-        full = site.enlarge(shade).reshape(-1).take(site.at)
-        values[channel] += full
-        energy += (one - full.take(ring)) ** 2
-    rest = smooth(site.plane(ring, energy * _THIRD), site.sigma) / (support + np.float32(1e-6))
-    doubt = rest + np.float32(0.25) * _THIRD * (low[0] ** 2 + low[1] ** 2 + low[2] ** 2)
+    ring = has & site.ring
+    *sums, support = (blurred(one, site.sigma) for one in site.places.differences(ring, site.planes, values))
+    low = np.stack(sums) / (support + np.float32(1e-6))
+    rest = blurred(site.places.corrected(ring, site.planes, low, values), site.sigma) / (support + np.float32(1e-6))
+    doubt = rest + np.float32(0.25 / 3) * (low[0] ** 2 + low[1] ** 2 + low[2] ** 2)
     doubt[support < tuning.RING_SEEN] = tuning.UNCHECKED
     return Candidate(values, has, age, doubt)
 
 
 def _resting(
-    site: Site, number: int, patches: Mapping[int, Patch], reached: Ints, found: Iterable[Candidate]
+    site: Site, patch: Patch, number: int, crops: Crops, reached: Ints, found: Iterable[Candidate]
 ) -> Candidate | None:
     """The same of sources at the pixels' own places; None where it is nowhere better than what was `found`."""
-    has = reached >= 0
-    ring = np.flatnonzero(has & ~site.inside)
-    off = site.look(site.planes[0], ring) - own_luma(patches[number], patches, reached, ring)
-    error = smooth(site.plane(ring, off**2), site.sigma)
-    support = smooth(site.plane(ring, 1), site.sigma)
+    sources = Sources(crops, reached, patch.x.astype(np.float32), patch.y.astype(np.float32))
+    ring = (reached >= 0) & site.ring
+    off = site.planes[0].reshape(-1).take(site.places.at) - sources.luma(ring)
+    error, support = (blurred(one, site.sigma) for one in site.places.means(ring, (off * off)[None]))
     best = np.full_like(error, tuning.UNCHECKED)
     for one in found:
         np.minimum(best, one.doubt, out=best)
@@ -136,12 +110,10 @@ def _resting(
     better = error < tuning.REST_BETTER * best * support
     if (better & seen).sum() <= tuning.REST_SHARE * seen.sum():
         return None
-    return _judged(site, own_values(patches[number], patches, reached), has, np.abs(reached - number))
+    return _judged(site, sources.values(), reached >= 0, np.abs(reached - np.int32(number)))
 
 
-def align(
-    site: Site, sources: Sources, which: NDArray[np.intp], x: Floats, y: Floats, within: tuple[int, ...]
-) -> tuple[Floats, Floats]:
+def align(site: Site, sources: Sources) -> Sources:
     """Take back the drift of a chase: move sources by what they are off around the hole.
 
     One step of Lucas and Kanade's method on the ring, weighted against outliers, its equations carried smoothly over
@@ -149,23 +121,18 @@ def align(
 
     Args:
         site: of the frame.
-        sources: of M of its pixels.
-        which: those pixels, of the N.
-        x: columns of the sources.
-        y: rows of the sources.
-        within: height and width of the crops, which sources do not leave.
+        sources: of its N pixels.
 
     Returns:
-        The columns and rows moved.
+        The same, moved.
     """
     smoothness = tuning.ALIGN_SMOOTH * site.sigma
     guess = site.planes[0]
     picture = guess.copy()
-    at = site.at.take(which)
-    picture.reshape(-1)[at] = sources.luma()
-    there = np.zeros(site.hole.size, np.uint8)
-    there[at] = 1
-    ring = cv2.erode(there.reshape(site.hole.shape), np.ones((3, 3), np.uint8))  # gradients need neighbours
+    picture.reshape(-1)[site.places.at] = sources.luma(site.rim)
+    there = np.zeros(site.hole.shape, np.uint8)
+    there.reshape(-1)[site.places.at] = sources.frame >= 0
+    ring = cv2.erode(there, np.ones((3, 3), np.uint8))  # gradients need neighbours
     ring[site.hole] = 0
     weight = ring.astype(np.float32)
     off = guess - picture
@@ -176,20 +143,19 @@ def align(
     support, *parts = (blurred(plane, smoothness) for plane in sums)
     a, b, c, e, f = (plane / (support + np.float32(1e-6)) for plane in parts)
     a, c = a + np.float32(tuning.ALIGN_RIDGE), c + np.float32(tuning.ALIGN_RIDGE)
-    most = tuning.ALIGN_MOST
-    scale = 1 / (a * c - b * b)
-    moves = (c * e - b * f) * scale, (a * f - b * e) * scale
-    right, down = (site.enlarge(np.asarray(np.clip(v, -most, most), np.float32)) for v in moves)
-    height, width = within
-    x = np.clip(x + right.reshape(-1).take(at), 0, width - 1.01, dtype=np.float32)
-    y = np.clip(y + down.reshape(-1).take(at), 0, height - 1.01, dtype=np.float32)
-    return x, y
+    most = np.float32(tuning.ALIGN_MOST)
+    moves = np.stack([c * e - b * f, a * f - b * e]) / (a * c - b * b)
+    right, down = site.places.enlarged(np.clip(moves, -most, most, out=moves))
+    height, width = site.within
+    x = np.clip(sources.x + right, 0, width - 1.01, dtype=np.float32)
+    y = np.clip(sources.y + down, 0, height - 1.01, dtype=np.float32)
+    return sources._replace(x=x, y=y)
 
 
 def fuse(
     patch: Patch,
     number: int,
-    patches: Mapping[int, Patch],
+    crops: Crops,
     chased: Iterable[Reached],
     guide: Guide,
     stood: Iterable[Ints] = (),
@@ -199,55 +165,49 @@ def fuse(
     Args:
         patch: of the frame to be filled.
         number: of that frame.
-        patches: all that may be sources.
+        crops: of all frames that may be sources.
         chased: where its pixels are seen, before and after.
         guide: gives the spatial guess.
         stood: the frames in which they are seen if nothing moves, before and after.
     """
     site = Site(patch, guide)
-    found = [c for c in (candidate(site, number, patches, r) for r in chased) if c is not None]
+    found = [c for c in (candidate(site, number, crops, r) for r in chased) if c is not None]
+    resting = [c for c in (_resting(site, patch, number, crops, r, found) for r in stood) if c is not None]
+    planes = site.planes.reshape(3, -1)
+    totals = np.empty((4, site.places.at.size), np.float32)
+    totals[3] = _spatial_weight(site).reshape(-1).take(site.places.at)
+    np.multiply(planes.take(site.places.at, axis=1), totals[3], out=totals[:3])
     inside = np.flatnonzero(site.inside)
-    at = site.at.take(inside)
-    weights = guessed = _spatial_weight(site).reshape(-1).take(at)
-    totals = np.stack([plane.reshape(-1).take(at) * weights for plane in site.planes])
-    resting = [c for c in (_resting(site, number, patches, r, found) for r in stood) if c is not None]
+    guessed = totals[3].take(inside)
     for pair in (found, resting):
         apart = _apart(site, pair)
         for one in pair:
-            weight = _temporal_weight(site, one, apart, inside)
-            totals += one.values.take(inside, axis=1) * weight
-            weights = weights + weight
-    for total, plane in zip(totals, site.planes, strict=True):
-        plane.reshape(-1)[at] = total / weights
-    alone = np.maximum(guessed / weights - tuning.ALONE, 0) * np.float32(1 / (1 - tuning.ALONE))
+            _add(site, one, apart, totals)
+    *sums, weights = totals.take(inside, axis=1)
+    at = site.places.at.take(inside)
+    for plane, total in zip(planes, sums, strict=True):
+        plane[at] = total / weights
+    alone = np.maximum(guessed / weights - np.float32(tuning.ALONE), 0) * np.float32(1 / (1 - tuning.ALONE))
     if guide is classical and (alone > 0).mean() > tuning.ALONE_SHARE:
-        sharpen(site.planes, site.plane(inside, alone))
-    return np.asarray(cv2.merge(site.planes))
+        share = np.zeros(site.hole.shape, np.float32)
+        share.reshape(-1)[at] = alone
+        sharpen(list(site.planes), share)
+    return np.asarray(cv2.merge(list(site.planes)))
 
 
 def _spatial_weight(site: Site) -> Floats:
     """h×w: by how much known pixels differ from each other a few pixels apart, and how deep a pixel lies."""
-    known = (~site.hole).astype(np.float32)
-    luma = site.planes[0]
-    step = tuning.SPATIAL_STEP
-    differ, pairs = np.zeros_like(luma), np.zeros_like(luma)
-    for a, b in ((np.s_[step:], np.s_[:-step]), (np.s_[:, step:], np.s_[:, :-step])):
-        both = known[a] * known[b]
-        differ[a] += (luma[a] - luma[b]) ** 2 * both
-        pairs[a] += both
-    masked = luma * known
-    differ, pairs, first, second, share = (
-        smooth(plane, site.sigma) for plane in (differ, pairs, masked, masked * luma, known)
-    )
-    share = np.maximum(share, 1e-3)
-    variance = np.maximum(second / share - (first / share) ** 2, 0)
-    texture = differ / np.maximum(3 * pairs, 1e-3)
-    scale, by_texture, by_variance, by_depth = tuning.SPATIAL_ERROR
+    hole, luma = site.known, site.planes[0]
+    masked = luma * hole.known
+    differ = np.zeros_like(luma)
+    for a, b in STEPS:  # where only one of both is known, the difference is not
+        differ[a] += (luma[a] - luma[b]) ** 2 * (hole.known[a] * hole.known[b])
+    differ, first, second = (smooth(plane, site.sigma) for plane in (differ, masked, masked * luma))
+    variance = np.maximum(second / hole.share - (first / hole.share) ** 2, 0)
+    texture = differ / hole.pairs
+    scale, by_texture, by_variance, _ = tuning.SPATIAL_ERROR
     error = scale * (1 + texture) ** by_texture * (1 + variance) ** by_variance
-    depth = cv2.distanceTransform(site.hole.view(np.uint8), cv2.DIST_L2, 3)
-    power = tuning.WEIGHT_POWER
-    weight = site.enlarge(np.asarray(error**-power, np.float32))
-    return np.asarray(weight * np.maximum(depth, 1) ** np.float32(-power * by_depth), np.float32)
+    return site.enlarge(np.asarray(error**-tuning.WEIGHT_POWER, np.float32)) * hole.worth
 
 
 def _apart(site: Site, found: list[Candidate]) -> Floats | None:
@@ -255,21 +215,22 @@ def _apart(site: Site, found: list[Candidate]) -> Floats | None:
     if len(found) < 2:
         return None
     before, after = found
-    both = np.flatnonzero(before.has & after.has & site.inside)
-    squared = sum((a.take(both) - b.take(both)) ** 2 for a, b in zip(before.values, after.values, strict=True))
-    (apart,), support = spread([site.plane(both, squared * _THIRD)], site.plane(both, 1), tuning.APART_SIGMA)
+    both = before.has & after.has & site.inside
+    squared = np.square(before.values - after.values).sum(0, keepdims=True) * THIRD
+    apart, support = (blurred(one, tuning.APART_SIGMA) for one in site.places.means(both, squared))
+    apart /= support + np.float32(1e-6)
     apart[support < 0.01] = -1
     return apart
 
 
-def _temporal_weight(site: Site, one: Candidate, apart: Floats | None, inside: NDArray[np.intp]) -> Floats:
-    """One weight for each pixel inside the hole."""
+def _add(site: Site, one: Candidate, apart: Floats | None, totals: Floats) -> None:
+    """Add a candidate to the totals (4×N) inside the hole, by the error that it must be expected to make."""
     by_ring, by_apart, by_age = tuning.TEMPORAL_ERROR
     both = 2 * one.doubt if apart is None else np.where(apart < 0, 2 * one.doubt, apart)
     error = (1 + one.doubt) ** by_ring * (1 + both) ** by_apart
     power = tuning.WEIGHT_POWER
     weight = np.asarray(error**-power, np.float32)
     weight[one.doubt >= tuning.UNCHECKED] = 0
-    ages = one.age.take(inside)
-    aged = (1.0 + np.arange(ages.max(initial=0) + 1, dtype=np.float32)) ** np.float32(-power * by_age)
-    return np.asarray(site.look(site.enlarge(weight), inside) * aged.take(ages) * one.has.take(inside), np.float32)
+    oldest = one.age.max(initial=0, where=one.has)
+    aged = (1 + np.arange(oldest + 1, dtype=np.float32)) ** np.float32(-power * by_age)
+    site.places.weigh(one.has & site.inside, weight, one.age, aged, one.values, totals)

@@ -1,4 +1,4 @@
-/* Loops that NumPy would need many passes for; see kernels.py, which has the same in NumPy and says what each does.
+/* Loops that NumPy would need many passes for; kernels.py and places.py have the same in NumPy and say what each does.
 
    Planes are rows of 32-bit floats without gaps, h by w. Nothing is kept from one call to the next, so that threads may
    call at once. Sums are in one order and never contracted (-ffp-contract=off), so that every processor gives the same.
@@ -148,6 +148,8 @@ static inline int within(int at, int size) { return at < 0 ? 0 : at >= size ? si
 void vtid_covered(int count, const int32_t *frames, int first, const float *xs, const float *ys,
                   const struct crop *crops, uint8_t *out) {
   for (int i = 0; i < count; i++) {
+    out[i] = 1;
+    if (frames[i] < 0) continue;
     const struct crop *crop = &crops[frames[i] - first];
     long x = lrintf(xs[i]) - crop->left, y = lrintf(ys[i]) - crop->top;
     int inside = x >= 0 && y >= 0 && x < crop->width && y < crop->height;
@@ -160,6 +162,7 @@ FOR_EVERY_PROCESSOR
 void vtid_luma(int count, const int32_t *frames, int first, const float *xs, const float *ys, const struct crop *crops,
                float *out) {
   for (int i = 0; i < count; i++) {
+    if (frames[i] < 0) continue;
     const struct crop *crop = &crops[frames[i] - first];
     float x = xs[i] - crop->left, y = ys[i] - crop->top, left = floorf(x), top = floorf(y);
     size_t x0 = within((int)left, crop->width), x1 = within((int)left + 1, crop->width);
@@ -207,11 +210,13 @@ static inline void cubic(float at, float *weights) {
 
 VALUES(uint8_t, 1.0f)
 VALUES(uint16_t, 1.0f / 256)
+VALUES(float, 1.0f)
 
 FOR_EVERY_PROCESSOR
 void vtid_values(int count, const int32_t *frames, int first, const float *xs, const float *ys,
                  const struct crop *crops, float *out) {
   for (int i = 0; i < count; i++) {
+    if (frames[i] < 0) continue;
     const struct crop *crop = &crops[frames[i] - first];
     float x = xs[i] - crop->left, y = ys[i] - crop->top;
     int left = (int)floorf(x), top = (int)floorf(y);
@@ -227,6 +232,166 @@ void vtid_values(int count, const int32_t *frames, int first, const float *xs, c
 }
 
 /* --- fuse ----------------------------------------------------------------------------------------------------------*/
+
+/* N pixels of a plane, line by line, and how it is made smaller; what each column and line is there, as tables. */
+struct places {
+  const int16_t *columns, *lines; /* of a crop, in which the plane's corner lies at left, top */
+  const int32_t *block_x, *block_y; /* which block it lies in */
+  const int32_t *before_x, *before_y; /* after which small pixel it lies, … */
+  const float *between_x, *between_y; /* … and how far from that to the next */
+  int32_t count, left, top, width, height, small_width, small_height;
+  float block; /* one over the pixels of a block */
+};
+
+static inline size_t place(const struct places *site, int i) {
+  return (size_t)(site->lines[i] - site->top) * site->width + (site->columns[i] - site->left);
+}
+
+static inline size_t block(const struct places *site, int i) {
+  return (size_t)site->block_y[site->lines[i] - site->top] * site->small_width +
+         site->block_x[site->columns[i] - site->left];
+}
+
+/* Rows of small planes between which a pixel lies, blended: they are when a line begins. */
+struct rows {
+  int line;
+  float *values; /* planes by small width */
+};
+
+static inline void blend(const struct places *site, int planes, const float *small, struct rows *rows, int i) {
+  if (rows->line == site->lines[i]) return;
+  rows->line = site->lines[i];
+  int y = rows->line - site->top, w = site->small_width;
+  float share = site->between_y[y];
+  for (int k = 0; k < planes; k++) {
+    const float *upper = small + ((size_t)k * site->small_height + site->before_y[y]) * w;
+    const float *lower = site->before_y[y] + 1 < site->small_height ? upper + w : upper;
+    float *out = rows->values + (size_t)k * w;
+    for (int x = 0; x < w; x++) out[x] = upper[x] + (lower[x] - upper[x]) * share;
+  }
+}
+
+/* What a blended row has at a pixel; tables end one before the last, so that there is a next. */
+static inline float looked_up(const struct places *site, const float *row, int i) {
+  int x = site->columns[i] - site->left, before = site->before_x[x];
+  return row[before] + (row[before + 1] - row[before]) * site->between_x[x];
+}
+
+/* Means over blocks of rows of numbers where `which`, and of ones. */
+void vtid_means(const struct places *site, const uint8_t *which, int rows, const float *values, float *sums) {
+  size_t size = (size_t)site->small_width * site->small_height;
+  memset(sums, 0, (rows + 1) * size * sizeof(float));
+  for (int i = 0; i < site->count; i++) {
+    if (!which[i]) continue;
+    size_t to = block(site, i);
+    for (int k = 0; k < rows; k++) sums[k * size + to] += values[(size_t)k * site->count + i];
+    sums[rows * size + to] += 1;
+  }
+  for (size_t i = 0; i < (rows + 1) * size; i++) sums[i] *= site->block;
+}
+
+/* Planes made smaller, at the pixels; `spare` holds a row of each. */
+FOR_EVERY_PROCESSOR
+void vtid_enlarged(const struct places *site, int planes, const float *small, float *spare, float *out) {
+  struct rows rows = {-1, spare};
+  for (int i = 0; i < site->count; i++) {
+    blend(site, planes, small, &rows, i);
+    for (int k = 0; k < planes; k++)
+      out[(size_t)k * site->count + i] = looked_up(site, spare + (size_t)k * site->small_width, i);
+  }
+}
+
+/* By how much three planes differ from three rows of numbers, and ones: means over blocks, where `which`. */
+void vtid_differences(const struct places *site, const uint8_t *which, const float *planes, const float *values,
+                      float *sums) {
+  size_t size = (size_t)site->small_width * site->small_height, whole = (size_t)site->width * site->height;
+  memset(sums, 0, 4 * size * sizeof(float));
+  for (int i = 0; i < site->count; i++) {
+    if (!which[i]) continue;
+    size_t from = place(site, i), to = block(site, i);
+    for (int k = 0; k < 3; k++) sums[k * size + to] += planes[k * whole + from] - values[(size_t)k * site->count + i];
+    sums[3 * size + to] += 1;
+  }
+  for (size_t i = 0; i < 4 * size; i++) sums[i] *= site->block;
+}
+
+/* Three rows corrected by three small planes, in place; what is left of the differences where `which`, squared: means. */
+FOR_EVERY_PROCESSOR
+void vtid_corrected(const struct places *site, const uint8_t *which, const float *planes, const float *small,
+                    float *spare, float *values, float *squares) {
+  size_t size = (size_t)site->small_width * site->small_height, whole = (size_t)site->width * site->height;
+  struct rows rows = {-1, spare};
+  memset(squares, 0, size * sizeof(float));
+  for (int i = 0; i < site->count; i++) {
+    blend(site, 3, small, &rows, i);
+    float now[3];
+    for (int k = 0; k < 3; k++) {
+      float *value = values + (size_t)k * site->count + i;
+      now[k] = *value += looked_up(site, spare + (size_t)k * site->small_width, i);
+    }
+    if (!which[i]) continue;
+    size_t at = place(site, i);
+    float sum = 0;
+    for (int k = 0; k < 3; k++) sum += (planes[k * whole + at] - now[k]) * (planes[k * whole + at] - now[k]);
+    squares[block(site, i)] += sum;
+  }
+  for (size_t i = 0; i < size; i++) squares[i] *= site->block / 3;
+}
+
+/* Three rows times a weight added to three rows of totals, and the weight to the fourth. */
+FOR_EVERY_PROCESSOR
+void vtid_weigh(const struct places *site, const uint8_t *which, const float *small, const int32_t *ages,
+                const float *aged, const float *values, float *spare, float *totals) {
+  size_t count = site->count;
+  struct rows rows = {-1, spare};
+  for (size_t i = 0; i < count; i++) {
+    if (!which[i]) continue;
+    blend(site, 1, small, &rows, (int)i);
+    float weight = looked_up(site, spare, (int)i) * aged[ages[i]];
+    for (int k = 0; k < 3; k++) totals[k * count + i] += values[k * count + i] * weight;
+    totals[3 * count + i] += weight;
+  }
+}
+
+/* By how much another picture (h by w by 3, its corner at left, top of the crop) differs from this one where the flow leads
+   to, at pixels `which` it is in reach of; the mean square of that as a plane, and ones: both come as zeros. */
+FOR_EVERY_PROCESSOR
+void vtid_moved(const struct places *site, uint8_t *which, const int16_t *flow_x, const int16_t *flow_y, float unit,
+                float still, const struct crop *other, const float *picture, float *off, float *squares, float *ones) {
+  for (int i = 0; i < site->count; i++) {
+    if (!which[i]) continue;
+    float right = flow_x[i] * unit, down = flow_y[i] * unit;
+    float x = site->columns[i] + (fabsf(right) < still ? 0 : right) - other->left;
+    float y = site->lines[i] + (fabsf(down) < still ? 0 : down) - other->top;
+    which[i] = x >= 0 && x <= other->width - 1 && y >= 0 && y <= other->height - 1;
+    if (!which[i]) continue;
+    int left = (int)floorf(x), top = (int)floorf(y);
+    float across[4], below[4], sum[3], square = 0;
+    cubic(x - left, across);
+    cubic(y - top, below);
+    values_of_float(other, left, top, across, below, sum);
+    size_t at = place(site, i);
+    for (int k = 0; k < 3; k++) {
+      float apart = sum[k] - picture[3 * at + k];
+      off[3 * (size_t)i + k] = apart;
+      square += apart * apart;
+    }
+    squares[at] = square / 3;
+    ones[at] = 1;
+  }
+}
+
+/* So much of that added to the picture, in place, the less the more both differ around it. */
+FOR_EVERY_PROCESSOR
+void vtid_drawn(const struct places *site, const uint8_t *which, const float *off, const float *squares,
+                const float *ones, float share, float noise, float *picture) {
+  for (int i = 0; i < site->count; i++) {
+    if (!which[i]) continue;
+    size_t at = place(site, i);
+    float part = share * expf(squares[at] / ones[at] * -(1 / noise));
+    for (int k = 0; k < 3; k++) picture[3 * at + k] += off[3 * (size_t)i + k] * part;
+  }
+}
 
 /* Weighted sums for one step of Lucas and Kanade: means over blocks, of weight, xx, xy, yy, x·off and y·off. */
 FOR_EVERY_PROCESSOR

@@ -7,17 +7,14 @@ NumPy takes 15 to 25 passes over a picture for what one loop does (`kernels.c`).
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.ctypeslib import ndpointer
 from numpy.typing import NDArray
 
+from . import compiled
 from .arrays import Floats, Mask, Pixels
 
 Ints = NDArray[np.int32]
@@ -26,74 +23,8 @@ Fixed = NDArray[np.int16]
 FLOW_UNIT = np.float32(1 / 64)
 """Pixels, of which flows are kept as whole numbers: a hundredth is as much as they are worth, in half the memory."""
 
-SOURCE = Path(__file__).with_name("kernels.c")
-LIBRARY = Path(__file__).with_name("_kernels.so")
-
 _WIDE = 32767
 """Most columns that OpenCV's remap takes."""
-
-
-class _Crop(ctypes.Structure):
-    """As `kernels.c` has it."""
-
-    _fields_ = (
-        ("pixels", ctypes.c_void_p),
-        ("under", ctypes.c_void_p),
-        *((name, ctypes.c_int32) for name in ("width", "height", "left", "top", "sixteen")),
-    )
-
-    @classmethod
-    def of(cls, crop: Crop) -> _Crop:
-        """Of arrays that live as long; they have no gaps."""
-        assert crop.pixels.flags.c_contiguous
-        assert crop.under.flags.c_contiguous
-        height, width = crop.under.shape
-        place = width, height, crop.left, crop.top
-        return cls(crop.pixels.ctypes.data, crop.under.ctypes.data, *place, crop.pixels.dtype == np.uint16)
-
-
-_FLOATS = ndpointer(np.float32, flags="C_CONTIGUOUS")
-_INT = ctypes.c_int
-_FLOAT = ctypes.c_float
-
-
-def fingerprint(source: bytes) -> str:
-    """What a library says that it was compiled from."""
-    return hashlib.sha256(source).hexdigest()[:16]
-
-
-def load(path: Path = LIBRARY) -> ctypes.CDLL | None:
-    """The library; None where there is none, or one of another source."""
-    try:
-        library = ctypes.CDLL(str(path))
-        library.vtid_source.restype = ctypes.c_char_p
-        if library.vtid_source().decode() != fingerprint(SOURCE.read_bytes()):
-            return None
-    except (OSError, AttributeError):
-        return None
-    shorts, ints, bools = (ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.int16, np.int32, np.bool_))
-    pointer = ctypes.c_void_p
-    library.vtid_edges.argtypes = [_FLOATS] * 3 + [_INT, _FLOAT]
-    library.vtid_diffuse.argtypes = [_FLOATS] * 5 + [_INT] * 2 + [_FLOATS, _INT, _FLOATS]
-    library.vtid_step.argtypes = [
-        *(_INT, shorts, shorts, shorts, shorts, _FLOAT, bools, _INT, _INT, _INT),
-        *(pointer, pointer, pointer, pointer, _INT, _INT, ints, _FLOATS, _FLOATS),
-    ]
-    sources: list[Any] = [_INT, ints, _INT, _FLOATS, _FLOATS, ctypes.POINTER(_Crop)]
-    library.vtid_covered.argtypes = [*sources, bools]
-    library.vtid_luma.argtypes = library.vtid_values.argtypes = [*sources, _FLOATS]
-    library.vtid_normal_equations.argtypes = [_FLOATS] * 3 + [_INT] * 2 + [_FLOAT] + [_INT] * 3 + [_FLOATS] * 2
-    for name in ("edges", "diffuse", "step", "covered", "luma", "values", "normal_equations"):
-        getattr(library, f"vtid_{name}").restype = None
-    return library
-
-
-_library: ctypes.CDLL | None = load()
-
-
-def compiled() -> bool:
-    """Whether they are."""
-    return _library is not None
 
 
 # --- diffuse ----------------------------------------------------------------------------------------------------------
@@ -108,8 +39,8 @@ def edges(xx: Floats, xy: Floats, yy: Floats, contrast: float) -> tuple[Floats, 
         yy: part of it.
         contrast: slope from which on there is an edge, levels per pixel.
     """
-    if _library is not None:
-        _library.vtid_edges(xx, xy, yy, xx.size, contrast)
+    if compiled.library is not None:
+        compiled.library.vtid_edges(xx, xy, yy, xx.size, contrast)
         return xx, xy, yy
     apart = np.sqrt((xx - yy) ** 2 + 4 * xy**2) + np.float32(1e-9)
     less = 1 / np.sqrt(1 + (xx + yy + apart) / np.float32(2 * contrast**2)) - 1
@@ -126,10 +57,10 @@ def diffuse(plane: Floats, tensor: tuple[Floats, Floats, Floats], free: Floats, 
         free: h×w, how much of it each pixel takes.
         paces: of the steps.
     """
-    if _library is not None and min(plane.shape) > 1:
+    if compiled.library is not None and min(plane.shape) > 1:
         steps = np.array(paces, np.float32)
         spare = np.empty((3, *plane.shape), np.float32)
-        _library.vtid_diffuse(plane, *tensor, free, *plane.shape, steps, steps.size, spare)
+        compiled.library.vtid_diffuse(plane, *tensor, free, *plane.shape, steps, steps.size, spare)
         return
     across, both, down = tensor
     right, below = (across[:, 1:] + across[:, :-1]) / 2, (down[1:] + down[:-1]) / 2
@@ -190,10 +121,12 @@ def step(
         newest: frame that may be one.
     """
     h, w = avoid.shape
-    if _library is not None:
+    if compiled.library is not None:
         out = Reached(np.empty(at[0].size, np.int32), *np.empty((2, at[0].size), np.float32))
         pointers = (None,) * 4 if behind is None else tuple(v.ctypes.data for v in behind)
-        _library.vtid_step(*(at[0].size, *at, *flow, FLOW_UNIT, avoid, h, w, number, *pointers, oldest, newest, *out))
+        compiled.library.vtid_step(
+            *(at[0].size, *at, *flow, FLOW_UNIT, avoid, h, w, number, *pointers, oldest, newest, *out)
+        )
         return out
     x, y = at[0] + flow[0] * FLOW_UNIT, at[1] + flow[1] * FLOW_UNIT
     good = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
@@ -229,37 +162,42 @@ class Crop(NamedTuple):
     top: int
 
 
-class Sources:
-    """Places in the crops of other frames: M of them.
+class Crops:
+    """What is left of the crops of some frames, by number, for all that is asked of them."""
 
-    Args:
-        frame: the number of each one's frame.
-        x: its column.
-        y: its row.
-        crops: by number; of all these frames.
-    """
-
-    def __init__(self, frame: Ints, x: Floats, y: Floats, crops: Mapping[int, Crop]) -> None:
-        self._places = frame, x, y
-        self._crops = crops
-        self._first = min(crops, default=0)
-        self._table: ctypes.Array[_Crop] | None = None
-        if _library is not None:
-            self._table = (_Crop * (max(crops, default=0) + 1 - self._first))()
+    def __init__(self, crops: Mapping[int, Crop]) -> None:
+        self.all = crops
+        self.first = min(crops, default=0)
+        self.table: ctypes.Array[compiled.Crop] | None = None
+        if compiled.library is not None:
+            self.table = (compiled.Crop * (max(crops, default=0) + 1 - self.first))()
             for number, crop in crops.items():
-                self._table[number - self._first] = _Crop.of(crop)
+                self.table[number - self.first] = _laid_out(crop)
 
-    def moved(self, x: Floats, y: Floats) -> Sources:
-        """As many at other places of the same crops."""
-        other = copy(self)
-        other._places = self._places[0], x, y
-        return other
+
+def _laid_out(crop: Crop) -> compiled.Crop:
+    """Of arrays that live as long; they have no gaps."""
+    assert crop.pixels.flags.c_contiguous
+    assert crop.under.flags.c_contiguous
+    height, width = crop.under.shape
+    place = width, height, crop.left, crop.top
+    return compiled.Crop(crop.pixels.ctypes.data, crop.under.ctypes.data, *place, crop.pixels.dtype == np.uint16)
+
+
+class Sources(NamedTuple):
+    """Places in the crops of other frames: M of them."""
+
+    crops: Crops
+    frame: Ints
+    """The number of each one's frame; -1 is none, of which there is nothing but zeros to see."""
+    x: Floats
+    y: Floats
 
     def covered(self) -> Mask:
-        """Which of them lie under a text of their own frame, or no longer in what is left of its crop."""
-        out = np.zeros(self._places[0].size, np.bool_)
-        if _library is not None:
-            return self._compiled(_library.vtid_covered, out)
+        """Which of them lie under a text of their own frame, or no longer in what is left of its crop, or nowhere."""
+        out = self.frame < 0
+        if compiled.library is not None:
+            return self._compiled(compiled.library.vtid_covered, out)
         for part, crop, x, y in self._by_crop():
             column, row = (np.rint(v).astype(np.int32) for v in (x, y))
             height, width = crop.under.shape
@@ -267,35 +205,34 @@ class Sources:
             out[part] |= (column < 0) | (row < 0) | (column >= width) | (row >= height)
         return out
 
-    def luma(self) -> Floats:
-        """Their luma on the 8-bit scale, bilinear: M."""
-        out = np.zeros(self._places[0].size, np.float32)
-        if _library is not None:
-            return self._compiled(_library.vtid_luma, out)
-        for part, crop, x, y in self._by_crop():
+    def luma(self, which: Mask) -> Floats:
+        """The luma of some of them on the 8-bit scale, bilinear: M, with zeros for the others."""
+        out = np.zeros(self.frame.size, np.float32)
+        asked = self._replace(frame=np.where(which, self.frame, np.int32(-1)))
+        if compiled.library is not None:
+            return asked._compiled(compiled.library.vtid_luma, out)
+        for part, crop, x, y in asked._by_crop():
             out[part] = sampled(crop.pixels[..., 0], x, y, cv2.INTER_LINEAR)
         return out
 
     def values(self) -> Floats:
         """Y, U and V on the 8-bit scale, bicubic: 3×M."""
-        out = np.zeros((3, self._places[0].size), np.float32)
-        if _library is not None:
-            return self._compiled(_library.vtid_values, out)
+        out = np.zeros((3, self.frame.size), np.float32)
+        if compiled.library is not None:
+            return self._compiled(compiled.library.vtid_values, out)
         for part, crop, x, y in self._by_crop():
             out[:, part] = sampled(crop.pixels, x, y, cv2.INTER_CUBIC).T
         return out.clip(0, 255, out=out)
 
     def _compiled(self, function: Any, out: NDArray[Any]) -> NDArray[Any]:
-        frame, x, y = self._places
-        function(frame.size, frame, self._first, x, y, self._table, out)
+        function(self.frame.size, self.frame, self.crops.first, self.x, self.y, self.crops.table, out)
         return out
 
     def _by_crop(self) -> Iterator[tuple[NDArray[np.intp], Crop, Floats, Floats]]:
         """Which of them lie in each crop, and where in what is left of it."""
-        frame, x, y = self._places
-        for number, crop in self._crops.items():
-            part = np.flatnonzero(frame == number)
-            yield part, crop, x.take(part) - np.float32(crop.left), y.take(part) - np.float32(crop.top)
+        for number, crop in self.crops.all.items():
+            part = np.flatnonzero(self.frame == number)
+            yield part, crop, self.x.take(part) - np.float32(crop.left), self.y.take(part) - np.float32(crop.top)
 
 
 def sampled(pixels: Pixels, x: Floats, y: Floats, method: int) -> Floats:
@@ -325,9 +262,9 @@ def normal_equations(picture: Floats, off: Floats, ring: Floats, typical: float,
     """
     h, w = picture.shape
     size = max(2, h // shrunk), max(2, w // shrunk)
-    if _library is not None:
+    if compiled.library is not None:
         sums, spare = np.empty((6, *size), np.float32), np.empty((3, w), np.float32)
-        _library.vtid_normal_equations(picture, off, ring, h, w, 1 / typical, shrunk, *size, sums, spare)
+        compiled.library.vtid_normal_equations(picture, off, ring, h, w, 1 / typical, shrunk, *size, sums, spare)
         return sums
     weight = ring / (1 + (off * np.float32(1 / typical)) ** 2)
     slopes: list[Any] = [cv2.Sobel(picture, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))]

@@ -1,4 +1,4 @@
-"""Searches that take longer than there is time for between two frames: begun at one look, asked for at a later one.
+"""Searches that take longer than there is time for between two frames: begun at one frame or look, asked for later.
 
 At a fixed one, so that what is found does not depend on how the threads run.
 """
@@ -15,14 +15,14 @@ T = TypeVar("T")
 class Later(Generic[T]):
     """One search at a time, on a thread of its own."""
 
-    def __init__(self, name: str, looks: int) -> None:
+    def __init__(self, name: str, turns: int) -> None:
         """Nothing has begun.
 
         Args:
             name: of the thread.
-            looks: after which the search is asked for.
+            turns: the one, frames or looks, in which the search is asked for.
         """
-        self._pool, self._looks = ThreadPoolExecutor(1, name), looks
+        self._pool, self._turns = ThreadPoolExecutor(1, name), turns
         self._begun: Future[T] | None = None
         self._waited = 0
 
@@ -31,13 +31,13 @@ class Later(Generic[T]):
         self._begun, self._waited = self._pool.submit(search), 0
 
     def found(self, *, last: bool = False) -> T | None:
-        """Once for each look: what was found, when it is time to ask; it is waited for.
+        """Once for each turn: what was found, when it is time to ask; it is waited for.
 
         Args:
-            last: there is no look after this one.
+            last: there is no turn after this one.
         """
         self._waited += 1
-        if self._begun is None or (self._waited < self._looks and not last):
+        if self._begun is None or (self._waited < self._turns and not last):
             return None
         begun, self._begun = self._begun, None
         return begun.result()

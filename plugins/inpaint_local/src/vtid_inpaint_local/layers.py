@@ -124,6 +124,9 @@ MARK_STROKE = 0.12
 MARK_LETTERED = 0.4
 """Share of what the shape encloses that is lighter than what is around a dark layer, or darker than around a light one,
 for it to be letters: of outlined captions 0.7, of marks up to 0.2."""
+MARK_OPAQUE, MARK_OPAQUE_SHARE = 0.15, 0.04
+"""Share of the scene's change that lets a pixel beside the shape count as opaque, and the share of such pixels in the
+text's box from which the shape is a shadow: of one that passed all else 0.095, of 25 marks 0.000."""
 MARK_ALPHA = (0.12, 0.8)
 """Opacities between which a mark can be taken off; one more opaque has nothing behind it left."""
 MARK_SPECK = 0.02
@@ -178,6 +181,9 @@ CARVED_AGAIN = 3
 """How many times as long corners must have been watched as at the last look, for the next."""
 CARVED_LATER = 2
 """Looks until it is asked for what they show: the search takes as long, and the ring reaches back over them."""
+CARVED_MET = 0.1
+"""Share of a shape in which a text was followed for the shape to be nothing new: another measure of a known mark
+may be a worse one."""
 CARVED_SPECK = 8
 """Pixels of the smallest piece, in a picture as small as the detector is shown."""
 CARVED_ASPECT = 2.0

@@ -15,7 +15,7 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import layers, tuning
+from . import glyphs, layers
 from .arrays import Floats, Mask, Pixels, Plane
 from .events import Event, Veil
 from .geometry import cover, grow, text_height
@@ -44,10 +44,14 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box, alpha: float | None
         box: of the crops.
         alpha: where it was found as a white layer of this opacity.
     """
-    first = (layers.WHITE, alpha) if alpha is not None else _first(samples, inner)
-    if first is None:
-        return None
-    colour, begin = first
+    tries = [(layers.WHITE, alpha)] if alpha is not None else _first(samples, inner)
+    return next(filter(None, (_tried(samples, inner, box, *one) for one in tries)), None)
+
+
+def _tried(
+    samples: Sequence[Pixels], inner: Box, box: Box, colour: tuple[float, float, float], begin: float
+) -> Veil | None:
+    """The veil, if it is a layer of this colour and about so opaque."""
     seen = _seen(_every(samples, layers.MARK_LOOKS), colour)
     settled = _settled(seen, inner, begin)
     if settled is None:
@@ -57,7 +61,7 @@ def veil_of(samples: Sequence[Pixels], inner: Box, box: Box, alpha: float | None
         return None
     matte = soften(_luma(samples, seen.colour), row_of(cut, shape, inner), measured.alpha)
     core = np.asarray(matte > measured.alpha / 2)
-    if lettered(samples, core, seen.colour, text_height(inner)):
+    if lettered(samples, core, seen.colour, text_height(inner)) or opaque(samples, core, inner):
         return None
     grown = cv2.dilate(core.astype(np.uint8), _disc(layers.MARK_FRINGE)) > 0
     return _veil(np.where(grown, levelled(matte, measured.alpha), 0), seen.colour, box)
@@ -78,22 +82,20 @@ def _settled(seen: Seen, inner: Box, alpha: float) -> tuple[Outline, Outline, Op
     return None
 
 
-def _first(samples: Sequence[Pixels], inner: Box) -> tuple[tuple[float, float, float], float] | None:
-    """The likeliest colour and opacity, by a look at few crops, made smaller; None where a mark is not likely."""
+def _first(samples: Sequence[Pixels], inner: Box) -> list[tuple[tuple[float, float, float], float]]:
+    """Colours and opacities of which a mark is likely, by a look at few crops, made smaller; the likeliest first."""
     smaller = max(1, round(text_height(inner) / layers.MARK_TALL))
     small = [_shrunk(s, smaller) for s in _every(samples, layers.MARK_FIRST_LOOKS)]
     x0, y0, x1, y1 = (v // smaller for v in inner)
-    tries = []
+    likely = []
     for seen in (_seen(small, colour) for colour in (layers.WHITE, layers.BLACK)):
-        for alpha in layers.MARK_FIRST:
-            cut = outline(seen.steps, alpha)
-            # Off the line, scenery that looks like a layer speaks for either colour and for any opacity.
-            tries.append((seen, _pieces(cut, _line(cut, (x0, y0, x1, y1)))))
-    seen, shape = max(tries, key=lambda t: t[1].weight)
-    measured = opacity(seen.distance, shape.inside)
-    if shape.weight < layers.MARK_CHANCE or measured is None or not _hopeful(measured, shape.weight):
-        return None
-    return seen.colour, measured.alpha
+        cuts = [outline(seen.steps, alpha) for alpha in layers.MARK_FIRST]
+        # Off the line, scenery that looks like a layer speaks for either colour and for any opacity.
+        shape = max((_pieces(cut, _line(cut, (x0, y0, x1, y1))) for cut in cuts), key=lambda s: s.weight)
+        measured = opacity(seen.distance, shape.inside)
+        if shape.weight >= layers.MARK_CHANCE and measured is not None and _hopeful(measured, shape.weight):
+            likely.append((shape.weight, seen.colour, measured.alpha))
+    return [(colour, alpha) for _, colour, alpha in sorted(likely, key=lambda one: -one[0])]
 
 
 def _veil(opacities: Floats, colour: tuple[float, float, float], box: Box) -> Veil:
@@ -112,7 +114,20 @@ def lettered(samples: Sequence[Pixels], core: Mask, colour: tuple[float, float, 
     around = close_holes(middle, cv2.dilate(closed, _disc(layers.MARK_FRINGE + 1)) > 0)
     off = middle[..., 0].astype(np.float32) - around[..., 0]
     away = off if colour == layers.BLACK else -off
-    return float((away[between] > tuning.SEED_MIN).mean()) > layers.MARK_LETTERED
+    return float((away[between] > glyphs.SEED_MIN).mean()) > layers.MARK_LETTERED
+
+
+def opaque(samples: Sequence[Pixels], core: Mask, inner: Box) -> bool:
+    """Whether beside a shape letters hold still before a scene that moves: it is the shadow that they cast then."""
+    height = text_height(inner)
+    moves = np.stack([s[..., 0] for s in samples]).std(0, dtype=np.float32)
+    near, far = (cv2.dilate(core.astype(np.uint8), _disc(r)) > 0 for r in (layers.MARK_FRINGE, height // 2))
+    scene = float(np.median(moves[~far])) if not far.all() else 0.0
+    x0, y0, x1, y1 = inner
+    beside = moves[y0:y1, x0:x1][~near[y0:y1, x0:x1]]
+    if scene < glyphs.SWAY_CLEAR or not beside.size:
+        return False
+    return float((beside < layers.MARK_OPAQUE * scene).mean()) > layers.MARK_OPAQUE_SHARE
 
 
 def levelled(matte: Floats, alpha: float) -> Floats:
@@ -232,7 +247,7 @@ def row_of(cut: Outline, sure: Outline, inner: Box) -> Mask:
     """The sure pieces of a shape, and those that begin and end where most of these do: letters of one alphabet do.
 
     Over a still scene some letters happen to have far less evidence than the others. And where scenery has grown to a
-    letter, what reaches out of the row needs evidence of its own.
+    letter, what reaches out of the row needs evidence of its own, and letters above or below, as accents have.
     """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cut.inside.astype(np.uint8), connectivity=8)
     down = inner[3] - inner[1] > inner[2] - inner[0]
@@ -245,11 +260,15 @@ def row_of(cut: Outline, sure: Outline, inner: Box) -> Mask:
     alike = (np.abs(first - begin) <= off) & (np.abs(last - end) <= off)
     alike[0] = False
     out = np.asarray(sure.inside | alike[labels])
-    beyond = out.copy()
-    (beyond.T if down else beyond)[max(0, round(begin - off)) : round(end + off)] = False
-    count, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=8)
-    evidence, gaps = (np.bincount(labels.ravel(), v.ravel(), count) for v in (cut.evidence, cut.gaps))
-    doubtful = evidence < layers.MARK_DOUBT * sure.weight * gaps
+    within = np.zeros_like(out)
+    (within.T if down else within)[max(0, round(begin - off)) : round(end + off)] = True
+    count, labels = cv2.connectedComponents((out & ~within).astype(np.uint8), connectivity=8)
+    lettered = np.broadcast_to((out & within).any(1 if down else 0, keepdims=True), out.shape)
+    evidence, gaps, near, area = (
+        np.bincount(labels.ravel(), v.ravel(), count)
+        for v in (cut.evidence, cut.gaps, lettered, np.ones_like(cut.gaps))
+    )
+    doubtful = (evidence < layers.MARK_DOUBT * sure.weight * gaps) | (near < 0.5 * area)
     doubtful[0] = False
     return np.asarray(out & ~doubtful[labels])
 

@@ -22,40 +22,14 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
-from .arrays import Floats, Mask, Pixels, largest, median, widen
-from .change import Pair, certain, change_of, grown, taken
+from . import glyphs, tuning
+from .arrays import Floats, Mask, Pixels, largest, off_colour, widen
+from .change import Change, Pair, change_of, grown, taken
 from .geometry import text_height
 from .presence import high
-from .skirt import Around, changed, freed, held, outline, shadow
-from .spatial import close_holes
-
-
-class Still(NamedTuple):
-    """The samples as one picture."""
-
-    middle: Pixels
-    """Their median."""
-    wander: Floats
-    """Median deviation from it, in levels of the largest channel."""
-    sway: Floats | None = None
-    """Standard deviation of the luma; None where it is not known."""
-    stirred: Mask | None = None
-    """Pixels that may be text, by what its coming and going changed; None where that is not known."""
-
-
-def still(samples: Sequence[Pixels]) -> Still:
-    """Median and deviation over time."""
-    stack = np.stack(samples)
-    middle = median(stack)
-    wander = median(np.stack([largest(cv2.absdiff(one, middle)) for one in stack]))
-    return Still(middle, wander.astype(np.float32), stack[..., 0].std(0, dtype=np.float32))
-
-
-def averaged(samples: Sequence[Pixels]) -> Still:
-    """The mean instead: a half-transparent mark stands out of it as the scene blurs, though none of it holds still."""
-    mean = np.stack(samples).mean(0, dtype=np.float32)
-    return Still(np.rint(mean).astype(np.uint8), np.zeros(mean.shape[:2], np.float32))
+from .seeds import Seeds, proven, seeds_of
+from .skirt import Around, broadest, changed, freed, held, outline, outline_changed, shadow
+from .still import Still, calm, still, whole
 
 
 class Strokes(NamedTuple):
@@ -76,7 +50,7 @@ def stroke_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[Pair] = (
     """The pixels of a text, with its outline and shadow.
 
     Args:
-        samples: crops (Y, U, V) over its life, wider than the text by `tuning.MASK_PAD`.
+        samples: crops (Y, U, V) over its life, wider than the text by `glyphs.MASK_PAD`.
         inner: the text's box within the crops.
         edges: crops just outside and just inside its time, where there are any.
 
@@ -112,17 +86,16 @@ def strokes_of(
         reach: the same of outline and shadow, as in `Strokes`.
     """
     inside = whole(seen, inner)
-    seeds = _proven(seen, inside, edges, height, like) or _seeds(seen, inside, height, like)
+    seeds = proven(seen, inside, edges, height, like) or seeds_of(seen, inside, height, like)
     if seeds is None:
         return None
     letters = _letters(seen, seeds, inside, height)
     if seen.stirred is not None:
         letters &= seen.stirred
-    change = change_of(
-        [e for e in edges if not taken(e[0], seeds.colour, seeds.near, letters, inside)], letters, height
-    )
+    own = [e for e in edges if not taken(e[0], seeds.colour, seeds.near, letters, inside)]
+    change = change_of(own, letters, height, seeds.colour, seeds.near)
     if change is not None and change.exact:
-        letters &= change.levels > change.noise + tuning.CHANGED
+        letters &= change.seen
         if not letters.any():
             return None
     around = Around.of(letters)
@@ -133,37 +106,67 @@ def strokes_of(
     moving = float("inf") if seen.sway is None else held(seen.sway, around, height)
     rim = min(rim, moving)
     if change is not None:
-        rim = min(rim, outline(change.levels, around, height))
-    free = _free(seen, seeds, letters, rim)
+        rim = min(rim, outline_changed(change.levels, around, height))
+    others = _others(seen, seeds, letters, inside)
+    free = _clear_of(others, rim)
+    clear, bare = False, None
+    if moving < float("inf"):
+        clear, bare = _told_by_scene(seen.sway, around, height, _clear_of(others, glyphs.RIM_MAX * height))
     if change is not None and change.exact:
-        found, lit = grown(change), change.lit
-        far = changed(found, around, height, free, lit)
-        # A pixel that did not change is as good without the text as with it, but where the scene has moved on since. An
-        # outline of one pixel is in the margin anyway.
-        ring = (around.distance > 0) & (around.distance <= rim)
-        unseen = float((change.levels[ring] <= change.noise + tuning.CHANGED).mean()) > tuning.OUTLINE_UNSEEN
-        least = margin + (rim if unseen and rim > 1 and moving < float("inf") else 0.5)
-        near = far + tuning.SHADOW_SLACK * height + margin
-        mask = (around.distance <= least) | ((found | ~lit) & (around.distance <= near[around.sector]))
-        far = np.maximum(far - 1, 1)  # what changed was widened by a pixel
+        # An outline of one pixel is in the margin anyway.
+        mask, far = _told_by_change(change, around, height, free, rim if rim > 1 and moving < float("inf") else 0, bare)
         shaded = far > far.min() + 1
         style = np.where(shaded, far, np.minimum(far, rim)) / height
-        return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(style, np.float32), sure=True)
+        return Strokes(mask, letters, seeds.colour, np.asarray(style, np.float32), sure=True)
+    if bare is not None:
+        mask = np.asarray(around.distance <= bare[around.sector] + margin)
+        return Strokes(mask, letters, seeds.colour, np.asarray(bare / height, np.float32), sure=True)
     levels, sign = (seen.middle[..., 0], -1) if change is None else (change.levels, 1)
-    clear = False
-    if seen.sway is not None and moving < float("inf"):
-        clear = float(np.median(seen.sway[around.distance > height / 2])) > tuning.SWAY_CLEAR
-        alone = _free(seen, seeds, letters, tuning.RIM_MAX * height)
-        if clear and (open_at := freed(seen.sway, around, height, alone)) is not None:
-            mask = around.distance <= open_at[around.sector] + margin
-            return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(open_at / height, np.float32), sure=True)
-        if clear and change is None:
-            levels = seen.sway  # through a shadow the scene is seen to move less
+    if clear and change is None and seen.sway is not None:
+        levels = seen.sway  # through a shadow the scene is seen to move less
     cast = shadow(levels, around, rim, height, free, sign)
     far = np.maximum(cast, rim)
     mask = around.distance <= far[around.sector] + margin
-    sure = clear and (change is None or not cast.any())
+    # Where the outline has no end, something else was taken for the letters: the film's other texts know better.
+    sure = clear and rim < broadest(height) and (change is None or not cast.any())
     return Strokes(np.asarray(mask), letters, seeds.colour, np.asarray(far / height, np.float32), sure)
+
+
+def _told_by_scene(sway: Floats | None, around: Around, height: int, free: Mask) -> tuple[bool, Floats | None]:
+    """Whether the scene moves so much that it tells of shadows too, and from where on it is bare in each direction."""
+    if sway is None or float(np.median(sway[around.distance > height / 2])) <= glyphs.SWAY_CLEAR:
+        return False, None
+    return True, freed(sway, around, height, free)
+
+
+def _told_by_change(
+    change: Change, around: Around, height: int, free: Mask, rim: float, bare: Floats | None
+) -> tuple[Mask, Floats]:
+    """The text's pixels by what changed as it came or went, and how far outline and shadow reach in each direction.
+
+    A pixel that did not change is as good without the text as with it, but where the scene has moved on since: that is
+    so of an outline over as dark a scene, and of a shadow's rim over one hardly brighter.
+
+    Args:
+        change: exact.
+        around: of the letters.
+        height: of the text, pixels.
+        free: pixels that no other text covers.
+        rim: of an outline whose scene has moved on, pixels; 0 of none.
+        bare: from where on the scene was seen to move unhindered, if it was.
+    """
+    found, lit, margin = grown(change), change.lit, _margin(height)
+    far = changed(found, around, height, free, lit)
+    ring = (around.distance > 0) & (around.distance <= rim)
+    unseen = rim > 0 and float((~change.seen[ring]).mean()) > glyphs.OUTLINE_UNSEEN
+    least = margin + (rim if unseen else 0.5)
+    near = far + glyphs.SHADOW_SLACK * height + margin
+    mask = (around.distance <= least) | ((found | ~lit) & (around.distance <= near[around.sector]))
+    far = np.maximum(far - 1, 1)  # what changed was widened by a pixel
+    if bare is not None:
+        mask |= change.dim & (around.distance <= bare[around.sector] + margin)
+        far = np.where(bare > far + 1, bare, far)
+    return np.asarray(mask), np.asarray(far, np.float32)
 
 
 def reached(around: Around, reach: Floats, height: int) -> Mask:
@@ -173,134 +176,32 @@ def reached(around: Around, reach: Floats, height: int) -> Mask:
 
 def _margin(height: int) -> float:
     """Pixels beyond the outline that coding has smeared it into."""
-    return float(np.clip(round(height / tuning.MARGIN_TEXT_PX), 1, 2))
+    return float(np.clip(round(height / glyphs.MARGIN_TEXT_PX), 1, 2))
 
 
-def whole(seen: Still, inner: Box) -> Mask:
-    """The box itself, over the samples."""
-    inside = np.zeros(seen.wander.shape, bool)
-    inside[inner[1] : inner[3], inner[0] : inner[2]] = True
-    return inside
+def _others(seen: Still, seeds: Seeds, letters: Mask, inside: Mask) -> Mask:
+    """Letters of other texts of the same look: lines of one subtitle come and go together."""
+    others = (off_colour(seen.middle, seeds.colour) < seeds.near) & ~widen(letters, 1)
+    stands = calm(seen, inside)
+    if stands is not None:  # a bright scene has the letters' colour too
+        others &= stands
+    return others
 
 
-def _free(seen: Still, seeds: Seeds, letters: Mask, rim: float) -> Mask:
-    """Where no other text of the same look stands: lines of one subtitle come and go together."""
-    others = (_off(seen, seeds.colour) < seeds.near) & ~widen(letters, 1)
+def _clear_of(others: Mask, rim: float) -> Mask:
+    """Where neither they stand nor their outlines, of so many pixels."""
     return ~widen(others, int(np.ceil(2 * rim)))
-
-
-class Seeds(NamedTuple):
-    """Pixels that surely are strokes, and their colour."""
-
-    at: Mask
-    colour: Floats
-    near: float
-    """Levels (largest channel) within which a pixel has their colour."""
-    threshold: float
-    hat: Floats
-
-
-def _proven(seen: Still, inside: Mask, edges: Sequence[Pair], height: int, like: Floats | None) -> Seeds | None:
-    """Seeds among what certainly came or went with the text; None where that is not known.
-
-    Nor where another text of its look stood here before it or after it: what both have in common did not change.
-    """
-    sure = certain(edges, inside, height)
-    seeds = None if sure is None else _seeds(seen, inside, height, like, sure)
-    if seeds is None or any(taken(e[0], seeds.colour, seeds.near, seeds.at, inside) for e in edges):
-        return None
-    return seeds
-
-
-def _seeds(seen: Still, inside: Mask, height: int, like: Floats | None, sure: Mask | None = None) -> Seeds | None:
-    """Bright or dark strokes, whichever are more, stronger and more of one colour; or of the colour that is known.
-
-    Gaps between light letters are dark strokes too; but they look like what lies around the box, and letters do not.
-    And gaps are not what is `sure` to have come or gone with the text.
-    """
-    found: list[Seeds] = []
-    contrasts: list[float] = []
-    merits: list[float] = []
-    side = max(5, int(height * 0.5)) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    luma = np.ascontiguousarray(seen.middle[..., 0])
-    around = close_holes(seen.middle, inside)
-    where = inside if seen.stirred is None else inside & seen.stirred
-    where = where if sure is None else where & sure
-    if where.sum() < 15:
-        return None
-    for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
-        values = np.clip(hat[where], 0, 255).astype(np.uint8).reshape(-1, 1)
-        otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
-        threshold = max(float(otsu), tuning.SEED_MIN)
-        at = (hat > threshold) & where
-        if like is not None:
-            at &= _off(seen, like) < tuning.COLOUR_NEAR[1]
-        if at.sum() < 15:
-            continue
-        core = at & (hat >= np.percentile(hat[at], 40))
-        colour = np.median(seen.middle[core], 0).astype(np.float32)
-        spread = float(np.abs(seen.middle[core].astype(np.float32) - colour).mean())
-        contrast = min(float(hat[at].mean()), float(np.abs(seen.middle[at] - around[at]).max(1).mean()))
-        near = float(np.clip(tuning.COLOUR_SPREAD * spread, *tuning.COLOUR_NEAR))
-        # Between two outlines the scene stands out like a stroke, but not in the letters' colour.
-        alike = at & (_off(seen, colour) < near)
-        if alike.sum() > 0.5 * at.sum():
-            at = _enclosed(alike, (hat > threshold) & (_off(seen, colour) < near), inside, height)
-        found.append(Seeds(at, colour, near, threshold, hat.astype(np.float32)))
-        known = like is not None and float(np.abs(colour - like).max()) < tuning.COLOUR_NEAR[1]
-        contrasts.append(contrast)
-        merits.append(float(contrast * np.sqrt(at.sum()) / (8 + spread)) + (1e3 if known else 0))
-    if not found:
-        return None
-    best = int(np.argmax(merits))
-    if len(found) > 1 and like is None:
-        plain = contrasts[1 - best] > tuning.FILLS_CONTRAST[0] * contrasts[best]
-        faint = contrasts[1 - best] > tuning.FILLS_CONTRAST[1] * contrasts[best]
-        dark = found[best].colour[0] < found[1 - best].colour[0]
-        depth = _fills(found[1 - best].at, found[best].at, height) if plain or (faint and dark) else 0.0
-        best = 1 - best if depth > tuning.FILLS_DEPTH[0 if plain else 1] else best
-    return found[best]
-
-
-def _fills(inner: Mask, outer: Mask, height: int) -> float:
-    """How much deeper some strokes lie than others around them: letters within their outline do, gaps hardly; else 0.
-
-    What stands out most may be the outline: the scene has the letters' colour often enough.
-    """
-    near = widen(outer, max(1, round(tuning.STROKE * height)))
-    count = int(inner.sum())
-    if count < tuning.FILLS_SHARE * outer.sum() or (inner & near).sum() < tuning.FILLS * count:
-        return 0.0
-    outer = outer & widen(inner, max(1, round(tuning.STROKE * height)))
-    depth = cv2.distanceTransform(widen(inner | outer, 1).astype(np.uint8), cv2.DIST_L2, 3)
-    return float(depth[inner].mean()) / float(depth[outer].mean()) if outer.any() else 0.0
-
-
-def _enclosed(seeds: Mask, strokes: Mask, inside: Mask, height: int) -> Mask:
-    """The seeds without what goes on far beyond the box: branches and poles do, letters end."""
-    count, labels = cv2.connectedComponents(strokes.astype(np.uint8))
-    total = np.bincount(labels.ravel(), minlength=count)
-    beyond = np.bincount(labels[~widen(inside, max(2, round(tuning.LETTER_REACH * height / 2)))], minlength=count)
-    kept = seeds & (beyond <= 0.4 * total)[labels]
-    return kept if kept.sum() >= 15 else seeds
-
-
-def _off(seen: Still, colour: Floats) -> Floats:
-    """Levels of the largest channel between each pixel and a colour."""
-    return np.asarray(largest(np.abs(seen.middle.astype(np.float32) - colour)), np.float32)
 
 
 def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     """Seeds, what is joined to them in their colour, and single letters beside the box, which detectors leave out."""
-    stable = seen.wander < tuning.STABLE
-    alike = (_off(seen, seeds.colour) < seeds.near) & stable
+    stable = seen.wander < glyphs.STABLE
+    alike = (off_colour(seen.middle, seeds.colour) < seeds.near) & stable
     # Thin strokes never reach the letters' full colour: hysteresis follows them down to half the seeds' contrast.
-    reach = max(2, round(tuning.WEAK_REACH * height))
-    thin = seeds.hat > tuning.WEAK * seeds.threshold
+    reach = max(2, round(glyphs.WEAK_REACH * height))
+    thin = seeds.hat > glyphs.WEAK * seeds.threshold
     weak = thin & stable & widen(inside, reach)
-    stroke = widen(seeds.at, max(2, round(tuning.STROKE * height)))
+    stroke = widen(seeds.at, max(2, round(glyphs.STROKE * height)))
     joined = ((alike | weak) & stroke) | (alike & thin & ~inside) | seeds.at
     count, labels, stats, centres = cv2.connectedComponentsWithStats(joined.astype(np.uint8))
     seeded = np.bincount(labels[seeds.at], minlength=count)
@@ -310,19 +211,19 @@ def _letters(seen: Still, seeds: Seeds, inside: Mask, height: int) -> Mask:
     small = np.maximum(w, h) <= 1.2 * height
     beside = (standing > 0.5 * total) & (np.maximum(w, h) >= 0.3 * height) & small
     # A full stop that ends the line is smaller, and nothing but what stands out.
-    beside |= (standing > 0.8 * total) & (np.minimum(w, h) >= tuning.STOP * height) & small
+    beside |= (standing > 0.8 * total) & (np.minimum(w, h) >= glyphs.STOP * height) & small
     # Above and below the line there are accents; what is larger is scenery of the letters' colour.
     along = 0 if np.ptp(np.nonzero(inside.any(0))[0]) >= np.ptp(np.nonzero(inside.any(1))[0]) else 1
     reached = np.flatnonzero(inside.any(along))
     apart = (centres[:, along] < reached[0]) | (centres[:, along] > reached[-1])
-    beside &= apart | (np.maximum(w, h) <= tuning.ACCENT * height)
+    beside &= apart | (np.maximum(w, h) <= glyphs.ACCENT * height)
     # What the crop cuts off at the line's end goes on beyond it, for all that is known.
     begin = stats[:, (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP)[along]]
     beside &= (begin > 0) & (begin + (w, h)[along] < joined.shape[1 - along])
-    keep = seeded > tuning.SEEDED * total
+    keep = seeded > glyphs.SEEDED * total
     keep[0] = beside[0] = False
     # A letter is kept whole. What is larger is several, or joined to scenery of their colour, and ends with the box.
-    ends = small[labels] | widen(inside, round(tuning.LETTER_REACH * height))
+    ends = small[labels] | widen(inside, round(glyphs.LETTER_REACH * height))
     return np.asarray((keep[labels] & ends) | (beside[labels] & _line(inside, reach)) | seeds.at)
 
 
@@ -355,7 +256,7 @@ def sung_mask(samples: Sequence[Pixels], inner: Box, edges: Sequence[Pair], *, c
         return None
     near = np.zeros(samples[0].shape[:2], bool)
     near[line] = True
-    near = widen(near, max(2, round(tuning.WEAK_REACH * text_height(inner))))
+    near = widen(near, max(2, round(glyphs.WEAK_REACH * text_height(inner))))
     out = np.zeros_like(near)
     for first in range(0, len(samples), tuning.RECOLOURED):
         one = stroke_mask(samples[first : first + tuning.RECOLOURED], inner, edges)
@@ -380,12 +281,12 @@ def recoloured(samples: Sequence[Pixels]) -> bool:
     if third < 2:
         return False
     early, late = still(samples[:third]), still(samples[-third:])
-    steady = (early.wander < tuning.STABLE) & (late.wander < tuning.STABLE)
+    steady = (early.wander < glyphs.STABLE) & (late.wander < glyphs.STABLE)
     other = largest(np.abs(early.middle.astype(np.int16) - late.middle)) > tuning.RECOLOURED_BY
     size = min(early.middle.shape[:2])
     # A letter is lighter than its outline before and after; a girder that the camera moved takes a light place.
     waves = [high(s.middle[..., 0], size) for s in (early, late)]
-    strokes = (np.minimum(*np.abs(waves)) > tuning.SEED_MIN) & (waves[0] * waves[1] > 0)
+    strokes = (np.minimum(*np.abs(waves)) > glyphs.SEED_MIN) & (waves[0] * waves[1] > 0)
     changed_ones = steady & other & strokes
     share, low = float(changed_ones.mean()), tuning.RECOLOURED_STROKES * float(strokes.mean())
     return max(low, tuning.RECOLOURED_SHARE[0]) < share < tuning.RECOLOURED_SHARE[1]

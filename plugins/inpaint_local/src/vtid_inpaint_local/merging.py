@@ -39,8 +39,10 @@ def merge(events: list[Event]) -> list[Event]:
 
 def _again(event: Event, other: Event) -> bool:
     """Whether an event is another one, found twice."""
-    if other.start <= event.start and event.end <= other.end and cover(event.box, other.box) > 0.95:
-        return True
+    if other.start <= event.start and event.end <= other.end:
+        inside = cover(event.box, other.box)
+        if inside > 0.95 or (inside > 0.8 and event.text and other.text and _shared(event, other) > tuning.PIECE_TEXT):
+            return True
     both = min(event.end, other.end) - max(event.start, other.start)
     if both < 0.5 * (event.end - event.start) or cover(event.box, other.box) < 0.8 or cover(other.box, event.box) < 0.5:
         return False
@@ -74,22 +76,20 @@ def differs(a: Event, b: Event) -> bool:
     """Whether two events surely are of two texts: both were read, and hardly a letter is the same."""
     if min(a.sure, b.sure) < tuning.OTHER_SURE or min(len(a.text), len(b.text)) < tuning.OTHER_CHARS:
         return False
+    return _shared(a, b) < tuning.SAME_TEXT
+
+
+def _shared(a: Event, b: Event) -> float:
+    """Share of the shorter one's letters that the other has too, in their order; both were read."""
     matcher = SequenceMatcher(None, a.text.lower(), b.text.lower())
-    same = sum(block.size for block in matcher.get_matching_blocks())
-    return same < tuning.SAME_TEXT * min(len(a.text), len(b.text))
+    return sum(block.size for block in matcher.get_matching_blocks()) / min(len(a.text), len(b.text))
 
 
 def together(events: list[Event]) -> list[Event]:
     """Lines of one subtitle come and go together: where two differ by a frame or two, both get the longer range."""
     for a in events:
         for b in events:
-            if (
-                a is not b
-                and a.motion is None
-                and b.motion is None
-                and abs(a.start - b.start) <= 2
-                and abs(a.end - b.end) <= 2
-            ):
+            if a is not b and a.motion is None and b.motion is None and a.apart(b) <= 2:
                 a.start = b.start = min(a.start, b.start)
                 a.end = b.end = max(a.end, b.end)
     return events

@@ -9,7 +9,7 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
+from . import glyphs, tuning
 from .arrays import Floats, Plane
 from .geometry import text_height
 from .presence import high
@@ -28,7 +28,7 @@ class Course(NamedTuple):
 def relief(luma: Plane, size: int) -> Floats:
     """What stands out like strokes of text of this size; faint texture is left flat, so that it does not vote."""
     wave = high(luma, size)
-    return np.asarray(np.sign(wave) * np.maximum(np.abs(wave) - tuning.SEED_MIN, 0), np.float32)
+    return np.asarray(np.sign(wave) * np.maximum(np.abs(wave) - glyphs.SEED_MIN, 0), np.float32)
 
 
 def course_of(box: Box, number: int, ring: Ring) -> Course | None:

@@ -43,9 +43,10 @@ def evidence(
         edge_box: of the text within those crops, which may be wider; the same box where None.
     """
     lumas = np.stack([np.asarray(s[..., 0], np.float32) for s in samples])
-    letters = _letters(median(lumas), box)
+    kinds = _strokes(median(lumas), box)
+    letters = kinds[0] | kinds[1]
     return Evidence(
-        moves_behind=_moves_behind(lumas, letters, text_height(box)),
+        moves_behind=_moves_behind(lumas, _standing(lumas, kinds), text_height(box)),
         displaced=_displaced(lumas, box),
         began=_left_behind(begin, edge_box or box),
         ended=_left_behind(end, edge_box or box),
@@ -55,11 +56,25 @@ def evidence(
 
 def _letters(luma: Plane, box: Box) -> Mask:
     """The thin strokes in a text's box, bright and dark: letters and their outline, not the board that they are on."""
+    bright, dark = _strokes(luma, box)
+    return bright | dark
+
+
+def _standing(lumas: Floats, kinds: tuple[Mask, Mask]) -> Mask:
+    """The strokes of both kinds, or of one where only those stand: the others are gaps between thin letters."""
+    calm = lumas.std(0) < bounds.STANDS_LEVELS
+    shares = [float(calm[kind].mean()) if kind.any() else 0.0 for kind in kinds]
+    if min(shares) < bounds.STANDS[0] and max(shares) > bounds.STANDS[1]:
+        return kinds[int(np.argmax(shares))]
+    return kinds[0] | kinds[1]
+
+
+def _strokes(luma: Plane, box: Box) -> tuple[Mask, Mask]:
+    """Bright ones and dark ones."""
     x0, y0, x1, y1 = box
-    out = np.zeros(luma.shape, bool)
-    bright, dark = strokes(luma[y0:y1, x0:x1].astype(np.uint8), text_height(box))
-    out[y0:y1, x0:x1] = bright | dark
-    return out
+    bright, dark = np.zeros(luma.shape, bool), np.zeros(luma.shape, bool)
+    bright[y0:y1, x0:x1], dark[y0:y1, x0:x1] = strokes(luma[y0:y1, x0:x1].astype(np.uint8), text_height(box))
+    return bright, dark
 
 
 def _moves_behind(lumas: Floats, letters: Mask, size: int) -> float:

@@ -22,7 +22,7 @@ from .arrays import Floats, Mask, Pixels, eight_bits
 from .geometry import grow
 from .models import INPAINTING
 from .network import Network, is_picture, refuse_unless, tried
-from .spatial import close_holes
+from .spatial import Closing
 
 Guide = Callable[[Pixels, Mask, Box], Floats]
 """Takes a crop (h×w×3 Y, U, V as `Patch` keeps it), its hole (h×w) and the span that is wanted of it.
@@ -36,9 +36,10 @@ _OPENING = Lock()
 
 
 def classical(pixels: Pixels, hole: Mask, span: Box) -> Floats:
-    """Push-pull, from the known pixels of the span."""
+    """Push-pull, from what is known beside the hole in the span; as `Patch.guess`, which works its closing out once."""
     x0, y0, x1, y1 = span
-    return close_holes(eight_bits(pixels[y0:y1, x0:x1]), hole[y0:y1, x0:x1])
+    closing = Closing(hole[y0:y1, x0:x1], tuning.GUESS_RIM)
+    return np.asarray(cv2.merge(list(closing.planes(eight_bits(pixels[y0:y1, x0:x1])))), np.float32)
 
 
 class Painter:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats, Mask, Pixels, Plane
+from .arrays import Floats, Mask, Pixels, Plane, eight_bits
 from .geometry import aligned, grow
 from .kernels import Crop, Fixed, Ints
-from .painter import Guide
-from .spatial import SHRUNK, Closing
+from .painter import Guide, classical
+from .places import Places
+from .spatial import SHRUNK, Closing, Known
 
 Index = NDArray[np.int32]
 """N positions in a flattened picture. OpenCV and NumPy gather by these six times as fast as by a mask or by pairs."""
@@ -54,6 +55,10 @@ class Where:
         self._trust: Floats | None = None
         self._row: Ints | None = None
         self._closing: Closing | None = None
+        self._near: Closing | None = None
+        self._known: Known | None = None
+        self._places: Places | None = None
+        self._rim: Mask | None = None
 
     def matches(self, paint: Mask, spared: Mask | None) -> bool:
         """Whether it is of such a hole."""
@@ -75,6 +80,35 @@ class Where:
         if self._closing is None:
             self._closing = Closing(self.hole)
         return self._closing
+
+    def near(self) -> Closing:
+        """Of the part of the hole that lies in the span: all of it."""
+        if self._near is None:
+            self._near = Closing(self._in_span(), tuning.GUESS_RIM)
+        return self._near
+
+    def known(self) -> Known:
+        """Of the span."""
+        if self._known is None:
+            self._known = Known(self._in_span(), sigma(self.hole.shape[0]))
+        return self._known
+
+    def places(self) -> Places:
+        """Of the pixels of `at`, in the span."""
+        if self._places is None:
+            self._places = Places(self.x, self.y, self.span, SHRUNK)
+        return self._places
+
+    def rim(self) -> Mask:
+        """Of those N, what is known and what touches that."""
+        if self._rim is None:
+            known = cv2.dilate((~self.hole).view(np.uint8), np.ones((3, 3), np.uint8))
+            self._rim = known.reshape(-1).take(self.at) > 0
+        return self._rim
+
+    def _in_span(self) -> Mask:
+        x0, y0, x1, y1 = self.span
+        return np.ascontiguousarray(self.hole[y0:y1, x0:x1])
 
     def row(self) -> Ints:
         """Of each place of the flattened crop, where it is in `at`; anything where it is not in it."""
@@ -144,21 +178,18 @@ class Patch:
         self.flows: dict[int, Fixed] = {}
         self.left = self.top = 0
         self.trimmed = False
-        self._width = pixels.shape[1]
 
     def _stand(self, where: Where) -> None:
         self.where = where
         self.paint, self.hole, self.any, self.avoid = where.paint, where.hole, where.any, where.avoid
         self.at, self.x, self.y, self.inside, self.span = where.at, where.x, where.y, where.inside, where.span
 
-    @property
-    def scale(self) -> float:
-        """What to divide pixels by to get the 8-bit scale."""
-        return 256.0 if self.pixels.dtype == np.uint16 else 1.0
-
     def guess(self, guide: Guide) -> Floats:
-        """The span with its hole closed from its surroundings."""
-        return guide(self.pixels, self.hole, self.span)
+        """The span with its hole closed from its surroundings: Y, U and V, 3×h×w."""
+        if guide is not classical:
+            return np.stack(cv2.split(guide(self.pixels, self.hole, self.span)))
+        x0, y0, x1, y1 = self.span
+        return self.where.near().planes(eight_bits(self.pixels[y0:y1, x0:x1]))
 
     def retire(self) -> None:
         """It has been filled, and so has the frame after it: keep what a source needs."""
@@ -174,14 +205,6 @@ class Patch:
         self.pixels, self.under = self.pixels[y0:y1, x0:x1].copy(), self.under[y0:y1, x0:x1].copy()
         self.luma = self.pixels[..., 0] if self.pixels.dtype == np.uint8 else self.luma[y0:y1, x0:x1].copy()
         self.left, self.top, self.trimmed = x0, y0, True
-
-    def places(self, at: Index) -> Index:
-        """Of places in the flattened crop, where they are in what is left of it; all must lie there."""
-        if not self.trimmed:
-            return at
-        y = at // np.int32(self._width)
-        x = at - y * np.int32(self._width)
-        return np.asarray((y - np.int32(self.top)) * np.int32(self.pixels.shape[1]) + x - np.int32(self.left), np.int32)
 
     def crop(self) -> Crop:
         """What a source needs of it."""

@@ -88,6 +88,8 @@ def _proof(event: Event, cuts: Sequence[int], frames: int) -> bool | None:
 def _is_overlay(event: Event, proof: bool | None, proven: Sequence[Event], turn: Turn) -> bool:
     if proof is not None:
         return proof
+    if any(event.apart(p) <= bounds.LINE_FRAMES and _same_style(event, p, turn) for p in proven):
+        return True  # a line of its caption; the slant of a few letters says little
     told = event.evidence
     if told is not None and abs(told.slant) > bounds.SLANT:
         return False

@@ -14,7 +14,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from . import tuning
+from . import glyphs, tuning
 from .arrays import Floats, Mask, Plane
 
 
@@ -25,7 +25,7 @@ def strokes(luma: Plane, size: int) -> tuple[Mask, Mask]:
     out = []
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         hat = cv2.morphologyEx(luma, operation, kernel)
-        out.append(np.asarray(hat > max(tuning.SEED_MIN + 5, np.percentile(hat, 99) * 0.5)))
+        out.append(np.asarray(hat > max(glyphs.SEED_MIN + 5, np.percentile(hat, 99) * 0.5)))
     return out[0], out[1]
 
 
@@ -111,7 +111,7 @@ class Template:
 
 def gone(outside: Plane, inside: Plane) -> bool:
     """Whether what stands in a crop inside a text's time is not there outside: half-faded letters only get paler."""
-    return Template(inside).amplitude(outside) < tuning.GONE
+    return Template(inside).amplitude(outside) < glyphs.GONE
 
 
 class Follower:

@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vtid.sdk import Box
 
 from . import tuning
-from .arrays import Floats
 from .follow import named
 from .kernels import Ints
 from .patch import Patch, around
@@ -79,26 +77,4 @@ def reach(
             found = resting.reach(patches[number], number, cuts)
             if found is not None and number in wanted:
                 out[number] = found
-    return out
-
-
-def own_luma(patch: Patch, patches: Mapping[int, Patch], reached: Ints, which: NDArray[np.intp]) -> Floats:
-    """The luma of some of the sources, on the 8-bit scale."""
-    out = np.zeros(which.size, np.float32)
-    frames, at = reached.take(which), patch.at.take(which)
-    for number in named(frames):
-        part = np.flatnonzero(frames == number)
-        source = patches[number]
-        out[part] = source.pixels.reshape(-1).take(source.places(at.take(part)) * 3) / np.float32(source.scale)
-    return out
-
-
-def own_values(patch: Patch, patches: Mapping[int, Patch], reached: Ints) -> Floats:
-    """Y, U and V of all sources, 3×N on the 8-bit scale; 0 where there is none."""
-    out = np.zeros((3, reached.size), np.float32)
-    for number in named(reached):
-        part = np.flatnonzero(reached == number)
-        source = patches[number]
-        values = source.pixels.reshape(-1, 3).take(source.places(patch.at.take(part)), axis=0)
-        out[:, part] = values.T / np.float32(source.scale)
     return out

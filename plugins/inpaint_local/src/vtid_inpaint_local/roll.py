@@ -16,12 +16,13 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
+from . import glyphs, tuning
 from .arrays import Floats, Mask, Pixels
 from .events import Event, Motion, packed
 from .geometry import cover, grow, meet, shift, text_height, union, within
-from .mask import Still, strokes_in
+from .mask import strokes_in
 from .motion import Course, relief
+from .still import Still
 from .track import Ring, crop8
 
 
@@ -246,7 +247,7 @@ class Roll:
     def _draw(self, mask: Mask, canvas: Box, piece: Box) -> None:
         """Mask one piece of a line."""
         height = min(self._size, piece[3] - piece[1])
-        pad = round(tuning.MASK_PAD[0] * height) + 4
+        pad = round(glyphs.MASK_PAD[0] * height) + 4
         wide = meet(
             grow(shift(piece, -canvas[0], -canvas[1]), pad, pad, canvas[2], canvas[3]), (0, 0, *mask.shape[::-1])
         )

@@ -8,13 +8,13 @@ import numpy as np
 
 from vtid.sdk import Box, Frame
 
-from . import tuning
+from . import glyphs, layers, tuning
 from .arrays import Pixels
 from .carved import Carved, Carver
 from .decide import Decider
 from .detect import Detector, Found, look_closely, plausible
 from .events import Findings, erasure
-from .geometry import Turn, area, clip, cover, grow, meet, shift, text_height, union
+from .geometry import Turn, area, clip, cover, grow, meet, shift, text_height, union, within
 from .later import Later
 from .linger import Linger, raised
 from .looker import Looker
@@ -68,8 +68,10 @@ class Scan:
             if was and not track.there and self._looker is not None:  # texts follow each other: look soon
                 self._looker.hurry(number + 2)
         self._roll(number, frame)
-        if self._looker is not None and self._looker.due(number):
-            self._look(self._looker, number, frame)
+        if self._looker is not None:
+            if self._looker.due(number):
+                self._look(self._looker, number, frame)
+            self._meet(self._looker, number, frame)
         for track in [t for t in self._tracks if t.ended]:
             self._close(track)
 
@@ -127,11 +129,10 @@ class Scan:
     def _linger(self, looker: Looker, number: int, frame: Frame, picture: Pixels, *, last: bool) -> None:
         """Look for faint text in the mean of the last looks, and for its shape; follow what was found in those before.
 
-        It is told of some looks later, see `Later`.
+        It is told of later, see `Later`.
         """
         self._lingering.add(number, picture)
         self._carve(number, frame)
-        self._meet(looker, number, frame)
         if (window := self._lingering.mean(last=last)) is not None:
             since, mean = 0 if window[0] <= self._rate.sample else window[0], window[1]
             self._carver.begin(looker, self._lingering.pictures, since)
@@ -144,7 +145,7 @@ class Scan:
         for found in faint:
             box = clip(found.box, *self._turn.shown)
             coded = self._turn.coded_box(box, *self._turn.shown)
-            if not plausible(box, *self._turn.shown) or self._met(coded, since):
+            if not plausible(box, *self._turn.shown) or self._met(coded, since, tuning.LINGER_MET):
                 continue
             if self._zones.wants(coded, frame.time_s):
                 for close in self._refine(looker, self._blurred(), found, rough_too=False):
@@ -157,7 +158,7 @@ class Scan:
             scale = self._turn.shown[0] / self._lingering.pictures[0].shape[1]
             x0, y0, x1, y1 = (scale * v for v in carved.box)
             coded = self._turn.coded_box(clip((x0, y0, x1, y1), *self._turn.shown), *self._turn.shown)
-            if not self._met(coded, since) and self._zones.wants(coded, frame.time_s):
+            if not self._met(coded, since, layers.CARVED_MET) and self._zones.wants(coded, frame.time_s):
                 self._follow(Found((x0, y0, x1, y1), carved.score), number, frame, since, carved)
 
     def _blurred(self) -> Pixels:
@@ -169,19 +170,19 @@ class Scan:
             total += frame.bgr()
         return self._turn.upright(raised(np.asarray(total / len(picked), np.float32)))
 
-    def _met(self, box: Box, since: int) -> bool:
-        """Whether text there has been followed since then: what shows by itself needs no mean.
+    def _met(self, box: Box, since: int, share: float) -> bool:
+        """Whether text has been followed in such a share of it since then: what shows by itself needs no other search.
 
         What was seen for a moment and did not hold still was not followed.
         """
-
-        def shares(others: Iterable[Box]) -> bool:
-            return any(area(meet(box, b)) > 0.1 * min(area(box), area(b)) for b in others)
-
-        if shares(t.box for t in self._tracks if t.there or t.static) or shares(r.window for r in self._rolls):
+        if any(area(meet(box, r.window)) > 0.1 * min(area(box), area(r.window)) for r in self._rolls):
+            return True
+        followed = [t.box for t in self._tracks if t.there or t.static]
+        if _covered(box, followed) > share:
             return True
         self._decider.wait()
-        return shares(e.box for e in self.found.events if e.end > since)
+        followed += [e.box for e in self.found.events if e.end > since]
+        return _covered(box, followed) > share
 
     def _known(self, box: Box, score: float) -> bool:
         """Whether a text that is being followed is what was found here."""
@@ -216,7 +217,7 @@ class Scan:
             return
         size = text_height(coded)
         wide, view = (
-            self._turn.around(coded, [p * size + 4 for p in pads]) for pads in (tuning.MASK_PAD, tuning.VIEW_PAD)
+            self._turn.around(coded, [p * size + 4 for p in pads]) for pads in (glyphs.MASK_PAD, tuning.VIEW_PAD)
         )
         track = Track(
             coded, wide, view, number=number, ring=self._ring, rate=self._rate, score=found.score, since=since
@@ -229,8 +230,10 @@ class Scan:
         """A text that has ended: what it is gets decided beside the following frames."""
         self._tracks.remove(track)
         film = len(self.found.times)
-        throughout = film < self._rate.static and track.start == 0 and track.end >= film
-        if not (track.static or throughout):  # so short a film gives it no time to hold still for long
+        begun, ended = track.start == 0, track.end >= film
+        throughout = film < self._rate.static and begun and ended
+        # What the film cuts off, or is as short as the film, was given no time to hold still for long.
+        if not (track.static or (track.steady and (begun or ended)) or throughout):
             self._consider(track)
             return
         self._decider.decide(track, self._ring, self._tracks)
@@ -278,6 +281,15 @@ class Scan:
             box = zone.box
             if inside.size and box[2] > box[0] and box[3] > box[1]:
                 self.found.events.append(erasure(box, int(inside[0]), int(inside[-1]) + 1))
+
+
+def _covered(box: Box, others: Iterable[Box]) -> float:
+    """Share of a box that others cover together."""
+    out = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    for both in (meet(box, other) for other in others):
+        if area(both):
+            out[within(both, box)] = True
+    return float(out.mean())
 
 
 def _ints(found: Found) -> Box:

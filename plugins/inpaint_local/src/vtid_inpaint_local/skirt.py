@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from . import tuning
+from . import glyphs
 from .arrays import Floats, Mask, Plane
 
 SECTORS = 8
@@ -56,30 +56,57 @@ def profile(
     return (total.reshape(SECTORS, reach) / np.maximum(count, 1)).astype(np.float32), count
 
 
-def outline(levels: Plane, around: Around, height: int) -> float:
+def outline(luma: Plane, around: Around, height: int) -> float:
     """How far an outline reaches all round: where the mean at each distance is as it is far away.
 
     Args:
-        levels: luma of the text's picture, or how much each pixel changed as the text came or went.
+        luma: of the text's picture.
         around: of the letters.
         height: of the text, pixels.
 
     Returns:
-        Pixels, 1 to about `tuning.RIM_MAX` text heights.
+        Pixels, 1 to about `glyphs.RIM_MAX` text heights.
     """
-    reach = max(5, int(0.45 * height))
-    means, count = profile(levels, around, reach)
+    means, count = profile(luma, around, _far(height))
     total = count.sum(0)
-    known = total > 20
+    return _end((means * count).sum(0) / np.maximum(total, 1), total, glyphs.RIM_SHOWS, height)
+
+
+def outline_changed(levels: Floats, around: Around, height: int) -> float:
+    """The same of how much each pixel changed as the text came or went.
+
+    By the median at each distance: what passes behind changes some pixels more than a dark outline does a dark scene.
+    """
+    reach = _far(height)
+    ring = np.rint(around.distance).astype(np.int64)
+    near = (ring >= 1) & (ring <= reach)
+    order = np.lexsort((levels[near], ring[near]))
+    total = np.bincount(ring[near] - 1, minlength=reach)
+    middle = np.minimum(np.cumsum(total) - total + total // 2, len(order) - 1)
+    return _end(levels[near][order][middle], total, glyphs.RIM_CHANGED, height)
+
+
+def _far(height: int) -> int:
+    """Pixels from the letters at which neither outline nor shadow is expected."""
+    return max(5, int(0.45 * height))
+
+
+def _end(ring: Floats, count: NDArray[np.int64], least: float, height: int) -> float:
+    """Where what was found at each whole distance is as it is far away, but for so many levels."""
+    known = count > 20
     if not known.any():
         return 1.0
-    ring = (means * count).sum(0) / np.maximum(total, 1)
-    tail = slice(int(reach * 0.7), reach)
+    tail = slice(int(len(ring) * 0.7), len(ring))
     far = float(np.median(ring[tail][known[tail]] if known[tail].any() else ring[known]))
     off = np.where(known, np.abs(ring - far), 0)
-    flat = off <= max(9.0, 0.18 * float(off.max()))
-    radius = int(flat.argmax()) if flat.any() else reach
-    return float(np.clip(radius, 1, max(3.0, tuning.RIM_MAX * height + 2)))
+    flat = off <= max(least, 0.18 * float(off.max()))
+    radius = int(flat.argmax()) if flat.any() else len(ring)
+    return float(np.clip(radius, 1, broadest(height)))
+
+
+def broadest(height: int) -> float:
+    """The most that `outline` says, pixels; where it does, no end was found."""
+    return max(3.0, glyphs.RIM_MAX * height + 2)
 
 
 def held(sway: Floats, around: Around, height: int) -> float:
@@ -93,7 +120,7 @@ def held(sway: Floats, around: Around, height: int) -> float:
     Returns:
         Pixels; what little a shadow's rim lets through counts as text. Infinite where the scene does not tell.
     """
-    reach = max(5, int(0.45 * height))
+    reach = _far(height)
     means, count = profile(sway, around, reach)
     total = count.sum(0)
     letters = around.distance == 0
@@ -101,9 +128,9 @@ def held(sway: Floats, around: Around, height: int) -> float:
         return float("inf")
     ring = (means * count).sum(0) / total
     own, far = float(sway[letters].mean()), float(np.median(ring[int(reach * 0.7) :]))
-    if far - own < tuning.SWAY_SHOWS:
+    if far - own < glyphs.SWAY_SHOWS:
         return float("inf")
-    return float((ring >= own + tuning.SWAY_FREE * (far - own)).argmax())
+    return float((ring >= own + glyphs.SWAY_FREE * (far - own)).argmax())
 
 
 def freed(sway: Floats, around: Around, height: int, free: Mask) -> Floats | None:
@@ -121,29 +148,29 @@ def freed(sway: Floats, around: Around, height: int, free: Mask) -> Floats | Non
     Returns:
         Pixels from the letters, one value per direction; None where the scene does not tell.
     """
-    reach = max(6, int(tuning.SHADOW_MAX * height))
+    reach = max(6, int(glyphs.SHADOW_MAX * height))
     open_ = ((around.distance > reach) & free).astype(np.float32)
     letters = around.distance == 0
-    blur = np.stack([cv2.GaussianBlur(v, (0, 0), tuning.SWAY_NEAR * height) for v in (sway * open_, open_)])
+    blur = np.stack([cv2.GaussianBlur(v, (0, 0), glyphs.SWAY_NEAR * height) for v in (sway * open_, open_)])
     own = float(sway[letters].mean())
     lively = blur[0] / np.maximum(blur[1], 1e-6) - own
-    known = free & (blur[1] > tuning.SWAY_KNOWN) & (lively > tuning.SWAY_SHOWS)
+    known = free & (blur[1] > glyphs.SWAY_KNOWN) & (lively > glyphs.SWAY_SHOWS)
     # Where the scene does more, it tells more: the slope of a line through all pixels at one distance.
     weight = np.where(known, lively, 0).astype(np.float32)
     one, count = profile(weight * (sway - own), around, reach, known)
     two, _ = profile(weight * weight, around, reach, known)
-    if (count[:, : reach // 2].sum(1) < tuning.SWAY_PIXELS).any():
+    if (count[:, : reach // 2].sum(1) < glyphs.SWAY_PIXELS).any():
         return None
     share = one / np.maximum(two, 1e-6)
-    plain = np.clip(np.median(share[:, reach // 2 :], axis=1), *tuning.SWAY_PLAIN)
-    strict = _first(share >= tuning.SWAY_OPEN * plain[:, None], count)
+    plain = np.clip(np.median(share[:, reach // 2 :], axis=1), *glyphs.SWAY_PLAIN)
+    strict = _first(share >= glyphs.SWAY_OPEN * plain[:, None], count)
     # Where a person walks behind one half of a line, the open scene itself falls short of what is expected.
     short = _shortfall(share[:, reach // 2 :], count[:, reach // 2 :])
-    least = np.clip(1 - tuning.SWAY_SHORT * short, tuning.SWAY_LEAST, tuning.SWAY_OPEN)
+    least = np.clip(1 - glyphs.SWAY_SHORT * short, glyphs.SWAY_LEAST, glyphs.SWAY_OPEN)
     lenient = _first(share >= least * plain[:, None], count)
-    if strict is None or lenient is None:
-        return lenient
-    return np.minimum(strict, lenient + 1)  # less sure, and so a pixel more
+    if lenient is None:
+        return None
+    return _cornered(lenient if strict is None else np.minimum(strict, lenient + 1))  # less sure, and so a pixel more
 
 
 def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, sign: int) -> Floats:
@@ -161,7 +188,7 @@ def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, s
         Pixels from the letters, one value per direction.
     """
     none = np.zeros(SECTORS, np.float32)
-    most = max(4, int(tuning.SHADOW_MAX * height))
+    most = max(4, int(glyphs.SHADOW_MAX * height))
     first, last = int(np.ceil(rim)), most + max(4, most // 2)
     means, count = profile(levels, around, last, free)
     known = count > 20
@@ -173,14 +200,14 @@ def shadow(levels: Plane, around: Around, rim: float, height: int, free: Mask, s
         # It falls to one side, and the other side is bare: what both have in common is the scene.
         off = off - np.roll(off, SECTORS // 2, 0)
     noise = float(np.abs(off[:, most:]).mean())
-    least = max(tuning.SHADOW_SHOWS, 3 * noise)
+    least = max(glyphs.SHADOW_SHOWS, 3 * noise)
     near = off[:, first : first + 2].mean(1)
     side = sign * near > least
     if sign < 0 and (not 2 <= side.sum() <= SECTORS // 2 or not _adjoin(side)):
         return none
     if not side.any() or (sign * (means - far[:, None]))[side, first : first + 2].mean() < least:
         return none  # it is the other side that differs
-    ends = sign * off[:, first:most] <= max(0.5 * tuning.SHADOW_SHOWS, 2 * noise)
+    ends = sign * off[:, first:most] <= max(0.5 * glyphs.SHADOW_SHOWS, 2 * noise)
     if not ends[side].any(1).all():
         return none  # a slope of the picture's own
     out: Floats = np.where(side, first + ends.argmax(1), 0).astype(np.float32)
@@ -200,13 +227,13 @@ def changed(found: Mask, around: Around, height: int, free: Mask, lit: Mask) -> 
     Returns:
         Pixels from the letters. What moved behind the text just then changed too, but not all along it.
     """
-    reach = max(4, int(tuning.SHADOW_MAX * height))
+    reach = max(4, int(glyphs.SHADOW_MAX * height))
     levels = found.astype(np.float32)
     (means, count), (told, pixels) = (profile(levels, around, reach, asked) for asked in (free, free & lit))
-    enough = (pixels >= np.minimum(count, tuning.LIT_PIXELS)).all(1, keepdims=True)
+    enough = (pixels >= np.minimum(count, glyphs.LIT_PIXELS)).all(1, keepdims=True)
     means, count = np.where(enough, told, means), np.where(enough, pixels, count)
     most = (means > 0.5) | (count < 6)
-    return np.asarray(np.where(most.all(1), most.shape[1], most.argmin(1)), np.float32)
+    return _cornered(np.where(most.all(1), most.shape[1], most.argmin(1)))
 
 
 def darker(luma: Plane, around: Around, begin: Floats, end: Floats) -> NDArray[np.bool_]:
@@ -225,9 +252,20 @@ def darker(luma: Plane, around: Around, begin: Floats, end: Floats) -> NDArray[n
     within = (around.distance > first) & (around.distance <= last)
     beyond = (around.distance > last) & (around.distance <= far)
     levels = luma.astype(np.float32)
-    rough = np.abs(levels - cv2.GaussianBlur(levels, (0, 0), tuning.ROUGH_PX))
+    rough = np.abs(levels - cv2.GaussianBlur(levels, (0, 0), glyphs.ROUGH_PX))
     less = _means(levels, around, beyond) - _means(levels, around, within)
-    return np.asarray(less >= np.maximum(tuning.SHADOW_SHOWS, tuning.SHADOW_ROUGH * _means(rough, around, beyond)))
+    return np.asarray(less >= np.maximum(glyphs.SHADOW_SHOWS, glyphs.SHADOW_ROUGH * _means(rough, around, beyond)))
+
+
+def _cornered(reach: NDArray[Any]) -> Floats:
+    """The same, farther in slanting directions between two that are clearly farther.
+
+    A shadow to the right and below has a corner. Of corners there are few pixels, which seldom tell, and a shadow's lie
+    farther off than its sides.
+    """
+    sides, rim = np.minimum(np.roll(reach, 1), np.roll(reach, -1)), reach.min()
+    short = (sides > reach + 1) & (np.arange(SECTORS) % 2 == 1)
+    return np.asarray(np.where(short, rim + np.sqrt(2) * (sides - rim), reach), np.float32)
 
 
 def _means(levels: Floats, around: Around, where: Mask) -> NDArray[Any]:

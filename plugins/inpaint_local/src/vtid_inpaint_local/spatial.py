@@ -12,19 +12,31 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .arrays import Floats, Mask, Pixels
+from . import tuning
+from .arrays import Floats, Mask, Pixels, widen
 
 SHRUNK = 4
 """What is only wanted smooth is worked on at a quarter of the size, where it costs a sixteenth. Pictures whose sides
 are multiples of this are made smaller five times as fast."""
 
 
-class Closing:
-    """Closes one hole (H×W) in any number of pictures: what depends on the hole alone is worked out once."""
+STEP = tuning.SPATIAL_STEP
+STEPS = (np.s_[STEP:], np.s_[:-STEP]), (np.s_[:, STEP:], np.s_[:, :-STEP])
+"""Each pixel and another so many on, down and across."""
 
-    def __init__(self, hole: Mask) -> None:
+
+class Closing:
+    """Closes one hole (H×W) in any number of pictures: what depends on the hole alone is worked out once.
+
+    Args:
+        hole: what is unknown.
+        rim: pixels around it that it is closed from; None takes all there are. What lies behind an edge near the hole
+            flows into it then, and a hole below a branch takes the branch's colour.
+    """
+
+    def __init__(self, hole: Mask, rim: int | None = None) -> None:
         self._hole = hole
-        self._known = (~hole).astype(np.float32)
+        self._known = (~hole if rim is None else widen(hole, rim) & ~hole).astype(np.float32)
         self._levels: list[tuple[Floats, Floats]] = []
         """Coarser and coarser, down to the first without a hole: what to multiply sums by, and how much is known."""
         weight = self._known
@@ -48,14 +60,39 @@ class Closing:
             out = np.asarray(here + _enlarged(out, here) * (1 - weight), np.float32)
         cv2.copyTo(_enlarged(out, plane), self._hole.view(np.uint8), plane)
 
+    def planes(self, pixels: Pixels) -> Floats:
+        """The planes (C×H×W) of a crop (H×W×C) with its hole filled smoothly."""
+        out = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+        for plane, whole in zip(out, cv2.split(pixels), strict=True):
+            plane[:] = whole
+            self.close(plane)
+        return out
+
+
+class Known:
+    """What the worth of a spatial guess depends on in one hole (H×W), whatever the picture.
+
+    Attributes:
+        known: H×W, 1 outside the hole.
+        pairs: how many known pixels near each place have another `tuning.SPATIAL_STEP` on, smaller by `SHRUNK`.
+        share: how many are known, the same.
+        worth: H×W, what a pixel's depth in the hole leaves of the guess's weight.
+    """
+
+    def __init__(self, hole: Mask, sigma: float) -> None:
+        self.known = (~hole).astype(np.float32)
+        pairs = np.zeros_like(self.known)
+        for a, b in STEPS:
+            pairs[a] += self.known[a] * self.known[b]
+        self.pairs = np.maximum(3 * smooth(pairs, sigma), np.float32(1e-3))
+        self.share = np.maximum(smooth(self.known, sigma), np.float32(1e-3))
+        depth = np.maximum(cv2.distanceTransform(hole.view(np.uint8), cv2.DIST_L2, 3), 1)
+        self.worth = np.asarray(depth ** np.float32(-tuning.WEIGHT_POWER * tuning.SPATIAL_ERROR[3]), np.float32)
+
 
 def close_holes(pixels: Pixels, hole: Mask) -> Floats:
     """The crop (H×W×C) with its hole filled smoothly; everything else as it was."""
-    closing = Closing(hole)
-    planes = [np.ascontiguousarray(pixels[..., c], np.float32) for c in range(pixels.shape[2])]
-    for plane in planes:
-        closing.close(plane)
-    return np.asarray(cv2.merge(planes).reshape(pixels.shape), np.float32)
+    return np.asarray(cv2.merge(list(Closing(hole).planes(pixels))).reshape(pixels.shape), np.float32)
 
 
 def _enlarged(small: Floats, like: Floats) -> Floats:

@@ -15,7 +15,6 @@ from vtid.sdk import Box
 
 from . import tuning
 from .arrays import Floats
-from .kernels import FLOW_UNIT, sampled
 from .patch import Patch
 
 
@@ -36,25 +35,7 @@ class Steady:
         before, self._before = self._before, (number, patch.span, filled)
         if before is None or before[0] != number - 1 or -1 not in patch.flows:
             return
-        x0, y0, x1, y1 = before[1]
-        inside = np.flatnonzero(patch.inside)
-        moves = patch.flows[-1].take(inside, axis=1) * FLOW_UNIT
-        moves[np.abs(moves) < tuning.STEADY_STILL] = 0
-        right, down = moves
-        x, y = patch.x.take(inside) + right - np.float32(x0), patch.y.take(inside) + down - np.float32(y0)
-        there = np.flatnonzero((x >= 0) & (x <= x1 - x0 - 1) & (y >= 0) & (y <= y1 - y0 - 1))
-        if not there.size:
-            return
-        left, top, wide = patch.span[0], patch.span[1], patch.span[2] - patch.span[0]
-        at = (patch.y.take(inside) - np.int32(top)) * np.int32(wide) + (patch.x.take(inside) - np.int32(left))
-        at = at.take(there).astype(np.intp)
-        seen = sampled(before[2], x.take(there), y.take(there), cv2.INTER_CUBIC)
-        values = filled.reshape(-1, 3)
-        off = seen - values.take(at, axis=0)
-        apart, known = np.zeros((2, *filled.shape[:2]), np.float32)
-        apart.reshape(-1)[at] = np.square(off) @ np.full(3, 1 / 3, np.float32)
-        known.reshape(-1)[at] = 1
-        apart, known = (cv2.GaussianBlur(plane, (0, 0), tuning.STEADY_SIGMA) for plane in (apart, known))
-        differ = apart.reshape(-1).take(at) / known.reshape(-1).take(at)
-        share = tuning.STEADY * np.exp(differ * np.float32(-1 / tuning.STEADY_NOISE))
-        values[at] += off * share[:, None]
+        places = patch.where.places()
+        off = places.moved(patch.inside, patch.flows[-1], before[2], before[1], filled)
+        apart, known = (cv2.GaussianBlur(plane, (0, 0), tuning.STEADY_SIGMA) for plane in (off.squares, off.ones))
+        places.drawn(off._replace(squares=np.asarray(apart), ones=np.asarray(known)), filled)

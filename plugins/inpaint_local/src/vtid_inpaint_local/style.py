@@ -18,12 +18,13 @@ import numpy as np
 
 from vtid.sdk import Box
 
-from . import tuning
+from . import glyphs
 from .arrays import Floats, Plane
 from .events import Event
 from .geometry import text_height
-from .mask import Still, Strokes, reached, strokes_of
+from .mask import Strokes, reached, strokes_of
 from .skirt import SECTORS, Around, darker
+from .still import Still
 
 
 class _Shown(NamedTuple):
@@ -73,14 +74,14 @@ class Styles:
         if strokes is not None and strokes.sure:
             letters, luma = np.packbits(strokes.letters).tobytes(), seen.middle[..., 0].copy()
             self._shown.append(_Shown(event, text_height(inner), strokes.colour, strokes.reach, letters, luma))
-            if len(self._shown) > tuning.STYLE_SHOWN:
+            if len(self._shown) > glyphs.STYLE_SHOWN:
                 self._complete(self._shown[0])
                 self._shown.popleft()
             return
         plain = Still(seen.middle, seen.wander.astype(np.uint8), stirred=seen.stirred)
         self._guesses.append(_Guess(event, plain, inner, strokes))
         self._bytes += self._guesses[-1].size
-        while self._bytes > tuning.STYLE_BYTES:
+        while self._bytes > glyphs.STYLE_BYTES:
             oldest = self._guesses.popleft()
             self._bytes -= oldest.size
             self._mend(oldest)
@@ -97,8 +98,8 @@ class Styles:
         others = [s.reach for s in self._alike(one.height) if s is not one and _near(s.colour, one.colour)]
         if not others:
             return
-        least = np.asarray(np.percentile(others, tuning.STYLE_LEAST, axis=0), np.float32)
-        short = (least - one.reach) * one.height >= tuning.STYLE_OFF_PX
+        least = np.asarray(np.percentile(others, glyphs.STYLE_LEAST, axis=0), np.float32)
+        short = (least - one.reach) * one.height >= glyphs.STYLE_OFF_PX
         if not short.any():
             return
         mask = one.event.mask
@@ -109,23 +110,25 @@ class Styles:
             one.event.mask = mask | reached(around, np.where(short, least, one.reach), one.height)
 
     def _alike(self, height: int) -> list[_Shown]:
-        low, high = height / tuning.STYLE_HEIGHTS, height * tuning.STYLE_HEIGHTS
+        low, high = height / glyphs.STYLE_HEIGHTS, height * glyphs.STYLE_HEIGHTS
         return [s for s in self._shown if low <= s.height <= high]
 
     def _mend(self, guess: _Guess) -> None:
         height = text_height(guess.inner)
-        alike = self._alike(height)
-        own = guess.strokes
-        same = [s for s in alike if own is not None and _near(s.colour, own.colour)]
-        alike = same or alike
-        if not alike:
+        alike, own = self._alike(height), guess.strokes
+        # Lines of one caption have one colour. Of two, the darker is that of an outline which was taken for letters.
+        lighter = [s for s in alike if own is not None and s.colour[0] > own.colour[0]]
+        asked = [s for s in lighter if s.event.apart(guess.event) <= glyphs.STYLE_TOGETHER] or alike
+        same = [s for s in asked if own is not None and _near(s.colour, own.colour)]
+        asked = same or asked
+        if not asked:
             return
-        colour = max((s.colour for s in alike), key=lambda c: sum(_near(c, s.colour) for s in alike))
+        colour = max((s.colour for s in asked), key=lambda c: sum(_near(c, s.colour) for s in asked))
         # Over a dark scene no black outline shows; most texts must agree that there is none.
         shown = [s.reach for s in alike if _near(colour, s.colour)]
         # What stands out most may be the outline: then the letters within are half a stroke away from it.
-        reach = np.maximum(np.percentile(shown, tuning.STYLE_MOST, axis=0), tuning.STROKE / 2).astype(np.float32)
-        wide = own is None or float((own.reach - reach).max()) * height >= tuning.STYLE_OFF_PX
+        reach = np.maximum(np.percentile(shown, glyphs.STYLE_MOST, axis=0), glyphs.STROKE / 2).astype(np.float32)
+        wide = own is None or float((own.reach - reach).max()) * height >= glyphs.STYLE_OFF_PX
         if same and not wide:
             return
         mended = strokes_of(guess.seen, guess.inner, (), height, like=colour, reach=reach)
@@ -135,4 +138,4 @@ class Styles:
 
 
 def _near(a: Floats, b: Floats) -> bool:
-    return float(np.abs(a - b).max()) < tuning.COLOUR_NEAR[1]
+    return float(np.abs(a - b).max()) < glyphs.COLOUR_NEAR[1]

@@ -275,8 +275,12 @@ class Track:
     @property
     def static(self) -> bool:
         """Whether it held still for long enough to lie over the picture; half of that may be fades."""
-        core, shown = self.core_end - self.core_start, self.end - self.start
-        return shown >= self._rate.static and core >= max(tuning.STATIC_FRAMES, self._rate.static / 2)
+        return self.end - self.start >= self._rate.static and self.steady
+
+    @property
+    def steady(self) -> bool:
+        """Whether it held still for half as long at full strength: all that can be asked where the film cuts it off."""
+        return self.core_end - self.core_start >= max(tuning.STATIC_FRAMES, self._rate.static / 2)
 
     def event(self, ring: Ring) -> Event:
         """What is remembered; the mask is yet to be made."""

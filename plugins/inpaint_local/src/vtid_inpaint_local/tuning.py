@@ -35,10 +35,12 @@ CROP_MARGIN = 1.0
 
 LINGER_LOOKS = 6
 """Looks over which faint text is looked for in their mean: six show a mark that none of them shows."""
-LINGER_LATER = 1
-"""Looks until it is asked for what their mean shows: the detector takes about as long."""
+LINGER_LATER = 2
+"""Frames, its own too, until it is asked what their mean shows: at the next look two marks had too few crops left."""
 LINGER_MOVES = 4.0
 """Levels by which their pictures differ on average for that to show more than each of them."""
+LINGER_MET = 0.7
+"""Share of what the mean shows that must have been seen without it, for it to be nothing new: pieces of marks 0.6."""
 
 RAISE = 2.0
 """By how much contrast is raised in that mean. With 2, white letters at an opacity of 0.3 on a bright sky are seen,
@@ -49,8 +51,7 @@ RAISE_SMOOTH = 0.027
 # --- dbnet: a detector that the operator added ------------------------------------------------------------------------
 
 DB_SIDE = 960
-"""Pixels of the longer side that it is shown at most: PP-OCR misses lines at 1280 that it finds at 960, and takes twice
-as long."""
+"""Pixels of the longer side that it is shown at most: at 1280 PP-OCR misses lines that it finds at 960."""
 DB_CHANCE = 0.3
 """Probability from which a pixel belongs to a line. This and the three below are the paper's, as RapidOCR has them."""
 DB_SCORE = 0.5
@@ -100,6 +101,8 @@ FADE_LEFT = (1.25, 0.02)
 less than this is measured there: of fades that end by equal steps 0.00 to 0.01, of one that ends gently 0.04."""
 SAME_TEXT = 0.6
 """Share of characters that two readings of one text have in common."""
+PIECE_TEXT = 0.8
+"""The same of a piece of a line in that line, which is seen by itself while all of it is still faint."""
 OTHER_SURE, OTHER_CHARS = 0.9, 4
 """Confidence and letters of two readings from which less than that tells two texts apart."""
 GOES_ON_TEXT, GOES_ON_COVER, GOES_ON_FRAMES = 0.9, 0.8, 2
@@ -174,102 +177,6 @@ HIT_SCORE = 0.6
 HIT_ASPECT = 1.5
 """What cannot be read must at least be a line: so much longer than it is high."""
 
-# --- mask: which pixels -----------------------------------------------------------------------------------------------
-
-MASK_PAD = (1.0, 0.5)
-"""Text heights left and right, above and below the box, in which strokes are looked for."""
-SEED_MIN = 25
-"""Luma levels by which a stroke stands out at least."""
-COLOUR_SPREAD = 5.0
-COLOUR_NEAR = (18.0, 45.0)
-"""Levels (largest channel) within which a pixel has the letters' colour: so many times the spread of the surest
-strokes, within these. Crisp white letters before a bright sky need a narrow one, small and translucent ones a broad
-one."""
-STABLE = 14
-"""Levels of temporal deviation under which a pixel holds still."""
-WEAK = 0.45
-"""Share of the seeds' threshold down to which a stroke joined to them is followed: thin strokes are half background."""
-WEAK_REACH = 0.2
-"""Text heights beyond the box within which that holds."""
-LETTER_REACH = 0.5
-"""Text heights beyond the box to which letters that are joined to others are followed."""
-ACCENT = 0.5
-"""Text heights: the largest accent above or below the box."""
-STOP = 0.08
-"""Text heights: the smallest full stop beside the box."""
-STROKE = 0.12
-"""Text heights around the seeds within which a pixel of the letters' colour is theirs: half a bold stroke. What lies
-farther off within the box is scenery of that colour."""
-FILLS_CONTRAST = (0.35, 0.15)
-"""Contrast of letters against their outline's from which they may be letters: gaps look like what is around the box.
-Before a bright scene white letters do so too, and then they must lie as deep as the second of the following. Before a
-dark scene only gaps do: those in light Chinese letters lie as deep as letters, and a stroke would stay."""
-FILLS = 0.8
-"""Share of letters that lies beside an outline's strokes, for these to be an outline, …"""
-FILLS_DEPTH = (1.15, 1.4)
-"""… how much deeper than those they lie in the shape of both: letters 1.5 to 1.8, gaps up to 1.3, …"""
-FILLS_SHARE = 0.3
-"""… and how many pixels they have, against it."""
-SEEDED = 0.2
-"""Share of a joined patch that must be seeds; a patch with fewer is background of the letters' colour."""
-RIM_MAX = 0.16
-"""Text heights: the broadest outline."""
-OUTLINE_UNSEEN = 0.05
-"""Share of an outline that did not change as the text came, from which on that does not tell of all of it. At 0.3, a
-caption that came while black feathers were behind its ends kept its outline there, and lost 6 dB."""
-SWAY_SHOWS = 2.0
-"""Levels by which the picture far from the letters changes more than they do, to tell where an outline ends."""
-SWAY_FREE = 0.85
-"""Share of that difference from which on nothing lies over the picture any more."""
-SWAY_CLEAR = 10.0
-"""Levels by which it changes for that to tell of a shadow too: twice what a shadow must show."""
-SWAY_NEAR = 0.33
-"""Text heights (sigma) around a pixel from which it is taken how much the open scene changes there, …"""
-SWAY_KNOWN = 1e-3
-"""… and the share of open scene that there must be in them."""
-SWAY_PIXELS = 60
-"""Pixels that must tell in every direction."""
-SWAY_PLAIN = (0.8, 1.2)
-"""Between these the scene's change beside a text lies, as a share of what is expected there."""
-SWAY_OPEN = 0.9
-"""Share of that from which on nothing lies over the picture: through a shadow's last tenth all is seen."""
-SWAY_SHORT, SWAY_LEAST = 2.0, 0.5
-"""The same where the open scene is not alike all around: so many times less than 1 as it falls short itself (root of
-the mean square), and no less than this. An outline of 2 pixels was taken for a shadow of 8 on every side otherwise."""
-SHADOW_MAX = 0.40
-"""Text heights: the farthest shadow looked for in the change that the text's coming and going makes."""
-SHADOW_SHOWS = 5.0
-"""Levels by which the mean on one side of the letters differs for a shadow to lie there."""
-SHADOW_ROUGH, ROUGH_PX = 4.5, 2.0
-"""How often what the scene does from pixel to pixel, it must be darker; and the blur (sigma) that this is left from."""
-SHADOW_SLACK = 0.06
-"""Text heights beyond the measured reach within which pixels that changed with the text belong to it."""
-SHADE, LIT_PIXELS = 0.4, 20
-"""Share of the light that shadows take at least, and pixels at each distance that tell how far they reach."""
-STYLE_HEIGHTS = 1.35
-"""Ratio of heights up to which texts may be of one style: a line without ascenders is lower."""
-STYLE_MOST, STYLE_LEAST = 75, 25
-"""Percentiles of what they show: what mends a guess, and what a text gets at least that showed less."""
-STYLE_OFF_PX = 1.2
-"""Pixels up to which a guess may reach farther than the style; it is as good then. At 2.0, a guess of 4 pixels stood
-where the film's outlines have 2, which cost 1.8 dB."""
-STYLE_SHOWN, STYLE_BYTES = 40, 32 << 20
-"""Texts whose style is remembered, and what pictures of guessed ones may take until one comes that shows more."""
-STIRRED = 8.0
-"""Levels (mean of 3×3) by which a text changes a pixel at least as it comes or goes: coding alone does less."""
-QUIET = 6.0
-"""Levels (80th percentile) by which the picture may change at a text's coming and going for that to be a mask."""
-CHANGED = 5.0
-"""Levels beyond that by which a pixel of the text changes at least: coding leaves rings of so many around letters."""
-CERTAIN = 15.0
-"""Levels beyond that by which single pixels of letters change: a gap between them, smeared by coding, does less."""
-GONE = 0.5
-"""Amplitude just outside a text's time, against just inside, below which the change tells where its strokes are."""
-TAKEN = 0.3
-"""Share of a text's strokes in whose colour as many pixels stood in its place before or after it, for another text."""
-MARGIN_TEXT_PX = 18.0
-"""One more pixel of margin per so much text height, from 1 to 2: 0 px costs 12 dB, 3 px costs 0.7."""
-
 # --- fill: what was behind --------------------------------------------------------------------------------------------
 
 CHUNK = 7
@@ -312,6 +219,8 @@ ALIGN_MOST = 2.0
 """Pixels by which drift is taken back at most; farther off, the linear step means nothing."""
 ALIGN_RIDGE = 2.0
 """Squared gradient, levels per pixel, below which nothing is moved: coding noise has as much."""
+GUESS_RIM = 2
+"""Pixels around a hole that the spatial guess is made of; of 20 filmed jobs 16 gain by it, up to 0.7 dB."""
 SPATIAL_STEP = 3
 """Pixels apart at which known pixels are compared, to tell how well the spatial guess can do."""
 SPATIAL_ERROR = (2.0, 0.8, 0.13, 0.53)
