@@ -17,6 +17,7 @@ import pytest
 from vtid.media import probe
 from vtid.media.synth import draw_clip, lines
 from vtid.simulators import SIMULATORS
+from vtid_inpaint_local import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBTITLES = list(lines(["Read this"], each_s=2.0))
@@ -90,6 +91,12 @@ def test_the_wheel_has_compiled_loops_where_there_is_a_compiler(wheel: Path) -> 
     has = "vtid_inpaint_local/_kernels.so" in zipfile.ZipFile(wheel).namelist()
     assert has == (shutil.which(os.environ.get("CC", "cc")) is not None)
     assert wheel.name.endswith("-py3-none-any.whl") != has
+
+
+def test_setup_can_tell_whether_the_loops_are_compiled() -> None:
+    (asks,) = re.findall(r"bin/python\" -c '([^']*inpaint_local[^']*)'", (ROOT / "scripts/setup").read_text())
+    said = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (int(compiled.library is None), "")
 
 
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:

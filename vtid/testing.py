@@ -23,6 +23,7 @@ from msgspec import Struct, field
 
 from vtid.domain.artifact import Audio, File, Video
 from vtid.domain.step import check_params
+from vtid.engine.steps import data_of
 from vtid.errors import Cancelled, InvalidInput
 from vtid.plugins import spec_of
 from vtid.presets import load as shipped_presets
@@ -111,6 +112,7 @@ def run_step(
 
     Raises:
         InvalidInput: params that a job would be refused for.
+        TypeError: outputs that vtid could not carry on.
         BaseException: whatever the step raises.
     """
     step.presets = presets or shipped_presets()
@@ -136,7 +138,9 @@ def run_step(
         callback_url=callback_url,
         outputs=spec.data(),
     )
-    return step.run(context, msgspec.convert(given, hints["params"], strict=False), hints["inputs"](**files))
+    made = step.run(context, msgspec.convert(given, hints["params"], strict=False), hints["inputs"](**files))
+    data_of(made, hints["return"])
+    return made
 
 
 def _real_media(threads: int) -> Media:

@@ -44,7 +44,7 @@ def call(step: Step, context: Context, params: dict[str, Any], inputs: dict[str,
         made = step.run(
             context, msgspec.convert(params, hints["params"], strict=False), _inputs(inputs, hints["inputs"])
         )
-        return Done(_outputs(made, hints["return"]))
+        return Done(data_of(made, hints["return"]))
     except Suspended as wait:
         return Suspend(wait.after, wait.message)
     except RetryLater as busy:
@@ -100,8 +100,16 @@ def _from_wire(type_: type, value: Any) -> Any:
     raise NotImplementedError
 
 
-def _outputs(made: Any, type_: type[msgspec.Struct]) -> dict[str, Any]:
-    """The outputs as plain data. Raises `TypeError` where the step returned something else than it declares."""
+def data_of(made: Any, type_: type[msgspec.Struct]) -> dict[str, Any]:
+    """The outputs of a step as plain data.
+
+    Args:
+        made: what `run` returned.
+        type_: what it declares to return.
+
+    Raises:
+        TypeError: it is something else, or holds what is no plain data.
+    """
     if not isinstance(made, type_):
         raise TypeError(f"run() returned {type(made).__name__}, not {type_.__name__}")
     out: dict[str, Any] = {}

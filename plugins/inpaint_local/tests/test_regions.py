@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -31,6 +32,7 @@ def run(context, tmp_path, monkeypatch):
         path = tmp_path / "film.mp4"
         media = ListMedia({path: film})
         out = Remove().run(context(media, threads=2), Params(regions=list(regions)), Inputs(Video(path)))
+        msgspec.to_builtins(out.report)  # as it leaves the step's process
         return media.films[out.video.path], out.report
 
     return run

@@ -79,7 +79,7 @@ def _extent(event: Event, facts: Facts) -> tuple[int, int, bool]:
     """The frames in which any of a text goes, from the first to one past the last, and whether some of it stays."""
     if event.erasure or not facts.zones.spare:
         return event.start, event.end, False
-    shares = [facts.zones.gone(event.box, time).mean() for time in facts.found.times[event.start : event.end]]
+    shares = [float(facts.zones.gone(event.box, time).mean()) for time in facts.found.times[event.start : event.end]]
     goes = np.flatnonzero(shares)
     if not goes.size:
         return event.start, event.end, True
@@ -128,8 +128,10 @@ def summary(report: Report) -> str:
         parts.append(f"Of {kept} of them a part stays, or stays for some time, as the regions ask.")
     if erased:
         parts.append(f"{erased} region(s) erased.")
-    if report.stayed:
-        parts.append(f"{len(report.stayed)} text(s) left alone, as the policy says.")
+    if scene := sum(e.kind == "scene" for e in report.stayed):
+        parts.append(f"{scene} text(s) taken for text of the scene and left alone; the policy 'all' removes them too.")
+    if others := len(report.stayed) - scene:
+        parts.append(f"{others} text(s) left alone, as the policy says.")
     if report.moving:
         parts.append("Text that moves was seen too, and left alone.")
     if report.dropped:

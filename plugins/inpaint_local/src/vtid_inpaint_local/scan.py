@@ -44,6 +44,8 @@ class Scan:
         self._cuts = Cuts()
         self._tracks: list[Track] = []
         self._rolls: list[Roll] = []
+        self._restless: list[tuple[int, Box]] = []
+        """Where, and in which frame, something like text was seen that neither held still nor ran."""
         self._lingering, self._carver = Linger(), Carver()
         self._faint = Later[tuple[list[Found], int]]("mean", tuning.LINGER_LATER)
         self.found = Findings([], set(), [])
@@ -97,6 +99,7 @@ class Scan:
         self._faint.close()
         self.found.events = together(merge(self.found.events))
         self._decider.settle()
+        self.found.moving = sum(not self._gone(*seen) for seen in self._restless)
         self._add_erasures()
         self.found.events.sort(key=lambda e: (e.start, e.box))
         return self.found
@@ -248,7 +251,7 @@ class Scan:
                 return
         course = course_of(track.box, track.seen, self._ring)
         if course is None:
-            self.found.moving += 1
+            self._restless.append((track.seen, track.box))
             return
         self._rolls.append(
             Roll(track.box, course, number=track.seen, newest=newest, ring=self._ring, lost=self._rate.lost)
@@ -264,7 +267,7 @@ class Scan:
         """Make an event of what has gone by."""
         if not roll.is_text:
             if roll.ended:
-                self.found.moving += 1
+                self._restless.append((number, roll.window))
                 self._rolls.remove(roll)
             return
         event = roll.take(number)
@@ -273,6 +276,10 @@ class Scan:
         if event is not None:
             self._decider.wait()
             self.found.events.append(event)
+
+    def _gone(self, number: int, box: Box) -> bool:
+        """Whether what was seen there is part of a text that was found after all: a ticker begins letter by letter."""
+        return any(cover(box, e.reach) > 0.5 and e.start <= number < e.end for e in self.found.events)
 
     def _add_erasures(self) -> None:
         times = np.array(self.found.times)
