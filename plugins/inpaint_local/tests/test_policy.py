@@ -155,6 +155,29 @@ def test_a_few_letters_that_seem_slanted_go_with_the_other_line_of_their_caption
     assert named(line, event(end=80, slant=2.7)) == ["subtitle", "scene"]
 
 
+def test_a_caption_that_grows_word_by_word_and_is_centred_anew_is_no_sign_that_moves():
+    moved = Trace(0.97, 60, 0.3)
+    words = [(130, 190), (100, 220), (60, 260)]
+    grown = [
+        event(box=(x0, 60, x1, 84), start=10 + 20 * i, end=30 + 20 * i, ended=moved if i < 2 else GONE)
+        for i, (x0, x1) in enumerate(words)
+    ]
+    assert named(*grown) == ["subtitle"] * 3
+    pushed = [
+        event(box=(x, 60, x + 90, 84), start=10 + 20 * i, end=30 + 20 * i, ended=MOVED)
+        for i, x in enumerate((100, 106))
+    ]
+    assert named(*pushed) == ["scene"] * 2
+
+
+@pytest.mark.parametrize(
+    ("trace", "kind"),
+    [(Trace(0.97, 40, 0.3), "subtitle"), (Trace(0.97, 6, 0.3), "scene"), (Trace(0.97, 40, 2.5), "scene")],
+)
+def test_a_caption_that_slid_in_over_a_picture_that_stood_is_no_sign(trace, kind):
+    assert named(event(start=30, began=trace)) == [kind]
+
+
 @pytest.mark.parametrize(("moves", "seen"), [(True, 1.0), (False, 0.0)])
 def test_between_thin_letters_without_an_outline_the_scene_is_seen_to_move(moves, seen):
     """Their gaps are as thin as they are, and look like dark letters; but those do not stand."""

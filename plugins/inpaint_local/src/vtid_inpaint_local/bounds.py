@@ -16,6 +16,12 @@ GONE_AROUND = 0.4
 sign. Most captions on the same clips: 0 to 0.4; a few edges of them up to 1.15, and those go by other proof."""
 MOVED_LIKE = 0.88
 """Correlation beside its old place from which a text is taken to have moved there."""
+SLID = 0.5
+"""Text heights from one frame to the next from which nothing moves that stands a moment later, but captions that slide
+in or out; the picture around a sign would change with it."""
+ANEW_FRAMES, ANEW_ROW, ANEW_LONGER = 1, 0.25, 0.5
+"""Frames between two texts that follow each other, text heights by which their rows differ, and by which one is longer,
+for a caption that grew and was centred anew."""
 AT_CUT = 2
 """Frames around a cut in which a text's beginning or end says nothing: a sign comes and goes with its shot."""
 BEHIND = 0.5

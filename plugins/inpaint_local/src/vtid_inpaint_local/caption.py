@@ -21,7 +21,7 @@ from vtid.sdk import Box
 from . import layers
 from .arrays import Floats, Mask, Pixels, median, widen
 from .events import Event, Veil
-from .geometry import cover, meet, shift, text_height
+from .geometry import area, cover, meet, shift, text_height
 from .veil import packed_matte
 
 
@@ -73,8 +73,7 @@ def panel(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, P
     Returns:
         None where there are no four edges. The box is that of the crops.
     """
-    mean = np.asarray(np.stack([s[..., 0] for s in samples]).mean(0), np.float32)
-    found = rectangle(mean, inner)
+    found = rectangle(_mean(samples), inner)
     if found is None:
         return None
     box, strength = found
@@ -82,6 +81,17 @@ def panel(samples: Sequence[Pixels], inner: Box, edges: Sequence[tuple[Pixels, P
     if len(pairs.inside) < 60:
         return None
     return Panel(box, _with_edges(pairs, edges, box, inner), strength)
+
+
+def edged(samples: Sequence[Pixels], inner: Box) -> Box | None:
+    """The rectangle around a text that crops of it show; None where there is none."""
+    found = rectangle(_mean(samples), inner)
+    return None if found is None else found[0]
+
+
+def _mean(samples: Sequence[Pixels]) -> Floats:
+    """Of their luma."""
+    return np.asarray(np.stack([s[..., 0] for s in samples]).mean(0), np.float32)
 
 
 def rectangle(mean: Floats, inner: Box) -> tuple[Box, float] | None:
@@ -275,9 +285,13 @@ def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, b
         )
         pooled = fit(Pairs(inside, outside))
         for event, one in mine:
-            if pooled.likely and _agrees(one.pairs, pooled):
-                event.veil = _veil(one.box, event, pooled)
-                veils.append(event.veil)
+            if not pooled.likely or not _agrees(one.pairs, pooled):
+                continue
+            if pooled.k < layers.BOX_DENSE and hugs(one.box, event.box, text_height(event.box)):
+                event.cover(one.box)
+                continue
+            event.veil = _veil(one.box, event, pooled)
+            veils.append(event.veil)
         taken = [id(f) for f in [*mine, best]]
         left = [f for f in left if id(f) not in taken]
     for event, packed in shades:
@@ -286,6 +300,12 @@ def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, b
             if 2 * together > event.core_end - event.core_start and cover(event.box, veil.box) > layers.BOX_HOLDS:
                 event.mask = _letters(packed, event, veil)
                 break
+
+
+def hugs(box: Box, lines: Box, tall: int) -> bool:
+    """Whether a rectangle on which a caption's lines stand, of letters so tall, is its label and no banner."""
+    above, below = lines[1] - box[1], box[3] - lines[3]
+    return area(box) <= layers.LABEL_AREA * area(lines) and max(above, below) <= layers.LABEL_PAD * tall
 
 
 def _veil(box: Box, event: Event, style: Fit) -> Veil:

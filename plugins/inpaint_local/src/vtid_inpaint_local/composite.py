@@ -16,9 +16,10 @@ from . import tuning
 from .arrays import Mask, Pixels
 from .events import Event, Findings
 from .fill import Mapper
+from .ground import lay
 from .outside import Bystander
 from .painter import Guide, classical
-from .plates import holes_at, plates_of
+from .plates import holes_at, letters_at, plates_of
 from .veil import calm, calm_edges, lift, mend_chroma
 from .zones import Zones
 
@@ -95,6 +96,10 @@ class Composite:
                 lifted = self._lift(number, frame.time_s, pixels, plate.box, events)
                 if lifted is not None:
                     mend_chroma(pixels, hole, lifted)
+                for letters in letters_at(number, frame.time_s, plate.box, events, self._zones):
+                    lay(pixels, letters)
+                    hole &= ~letters
+                    lifted = letters if lifted is None else lifted | letters
                 plate.add(number, pixels, hole, lifted, spared)
 
     def _lift(self, number: int, time_s: float, pixels: Pixels, box: Box, events: list[Event]) -> Mask | None:

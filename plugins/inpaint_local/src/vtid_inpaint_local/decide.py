@@ -14,16 +14,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from vtid.sdk import Box
+from vtid.sdk import Box, Frame
 
 from . import layers, tuning
 from .arrays import Mask, Pixels, median
-from .caption import Panel, panel, shade
+from .caption import Panel, edged, hugs, panel, shade
 from .caption import settle as settle_panels
 from .carved import Carved
 from .change import Pair, stirred
 from .events import Event, Findings, Veil
 from .geometry import Turn, area, grow, meet, shift, text_height, union, within
+from .ground import letters_of
 from .looker import Looker
 from .mark import settle as settle_marks
 from .mark import veil_of
@@ -33,7 +34,7 @@ from .policy import in_a_corner
 from .presence import gone
 from .still import averaged, still, whole
 from .style import Styles
-from .track import Edge, Rate, Ring, Track
+from .track import Edge, Rate, Ring, Track, crop8
 from .veil import matte_of
 
 _WAITING = 2
@@ -48,6 +49,31 @@ class Beside(NamedTuple):
     end: int
     box: Box
     wide: Box
+
+
+class Late(NamedTuple):
+    """The last frames of a text, whole, as long as the ring has them."""
+
+    frames: list[Frame]
+    after: Frame | None
+    """The one in which it has gone."""
+
+    @classmethod
+    def of(cls, event: Event, ring: Ring) -> Late:
+        """Some, evenly picked."""
+        numbers = range(event.core_end - 1, event.core_start - 1, -1)
+        there = [f for f in map(ring.get, numbers) if f is not None]
+        every = max(1, -(-len(there) // layers.LATE_FRAMES))
+        return cls(there[::every], ring.get(event.end))
+
+
+class Wider(NamedTuple):
+    """Crops in which a caption box is looked for."""
+
+    box: Box
+    crops: Sequence[Pixels]
+    edges: Sequence[tuple[Pixels, Pixels]]
+    """The same crop just outside and just inside the text's time."""
 
 
 class Decider:
@@ -81,7 +107,8 @@ class Decider:
         begin = list(track.edges)
         event = track.event(ring)
         beside = [Beside(t.start, t.core_start, t.end, t.box, t.wide) for t in others]
-        self._waiting.append(self._pool.submit(self._decide, track, event, begin, beside))
+        late = Late.of(event, ring)
+        self._waiting.append(self._pool.submit(self._decide, track, event, begin, beside, late))
         while len(self._waiting) > _WAITING:
             self._waiting.popleft().result()
 
@@ -106,7 +133,7 @@ class Decider:
 
     # --- one text ---------------------------------------------------------------------------------------------------
 
-    def _decide(self, track: Track, event: Event, begin: list[Edge], beside: Sequence[Beside]) -> None:
+    def _decide(self, track: Track, event: Event, begin: list[Edge], beside: Sequence[Beside], late: Late) -> None:
         if track.carved is not None:
             self._decide_carved(track, event, track.carved)
             return
@@ -124,11 +151,13 @@ class Decider:
             outside, just_inside = track.over(track.wide, (edge.outside, edge.inside))
             if gone(outside[line], just_inside[line]):
                 pairs[edge.number] = outside, just_inside
-        event.mask = self._mask(track, event, samples, inner, pairs, beside)
         there = shift(event.box, -track.view[0], -track.view[1])
         event.evidence = evidence(samples, inner, begin, track.edges[len(begin) :], there)
+        lines, wider = self._lines(track, beside), self._wider(track, late)
+        if not self._on_ground(track, event, strong[::every], wider, lines):
+            event.mask = self._mask(track, event, samples, inner, pairs, beside)
+            self._look_behind(track, event, samples, wider, lines)
         self._found.events.append(event)
-        self._look_behind(track, event, samples, beside)
 
     def _decide_carved(self, track: Track, event: Event, carved: Carved) -> None:
         """Of what only its shape shows, no stroke could be told: it is a mark that can be taken off, or nothing."""
@@ -195,15 +224,43 @@ class Decider:
         moved = stirred(own, height)
         return None if moved is None else moved | shared
 
-    def _look_behind(self, track: Track, event: Event, samples: list[Pixels], beside: Sequence[Beside]) -> None:
+    def _on_ground(self, track: Track, event: Event, views: Sequence[Pixels], wider: Wider, lines: Box) -> bool:
+        """Whether it stands on an opaque ground of its own; then its mask is all that is on it, or all of a label.
+
+        Args:
+            track: of the text.
+            event: to which it is added.
+            views: the track's crops in which it stands at full strength.
+            wider: crops of whole rows of the picture.
+            lines: of its caption.
+        """
+        corner = track.view[:2]
+        inner = shift(meet(event.box, track.view), -corner[0], -corner[1])
+        if track.faint or inner[3] - inner[1] > inner[2] - inner[0]:
+            return False
+        letters = letters_of(views, inner, [e[:2] for e in track.edges])
+        if letters is None:
+            return False
+        for crops, box in ((views, track.view), (wider.crops, wider.box)):
+            found = edged(crops, shift(lines, -box[0], -box[1])) if crops else None
+            label = shift(found, *box[:2]) if found is not None else None
+            if label is not None and hugs(label, lines, text_height(event.box)):
+                event.cover(grow(label, *(layers.BOX_MARGIN,) * 2, self._turn.width, self._turn.height))
+                return True
+        event.ground, event.mask_box, event.mask = True, track.view, letters
+        return True
+
+    def _look_behind(self, track: Track, event: Event, samples: list[Pixels], wider: Wider, lines: Box) -> None:
         """Whether there is a caption box around it, or it is half-transparent itself."""
         self._shades.append((event, shade(samples)))
-        corner = track.view[:2]
-        lines = shift(self._lines(track, beside), -corner[0], -corner[1])
-        found = panel(track.samples, lines, [e[:2] for e in track.edges])
-        if found is not None:
-            self._panels.append((event, found._replace(box=shift(found.box, *corner))))
-        elif self._may_be_mark(track, event) and (veil := self._veil(track, event)) is not None:
+        near = Wider(track.view, track.samples, [e[:2] for e in track.edges])
+        for crops in (near, wider):
+            corner = crops.box[:2]
+            found = panel(crops.crops, shift(lines, -corner[0], -corner[1]), crops.edges) if crops.crops else None
+            if found is not None:
+                self._panels.append((event, found._replace(box=shift(found.box, *corner))))
+                return
+        if self._may_be_mark(track, event) and (veil := self._veil(track, event)) is not None:
             self._marks.append((event, veil))
 
     def _may_be_mark(self, track: Track, event: Event) -> bool:
@@ -219,6 +276,14 @@ class Decider:
         around = meet(self._turn.around(event.box, [p * size + 4 for p in layers.MARK_PAD]), track.view)
         inner = shift(event.box, -around[0], -around[1])
         return veil_of(track.over(around, track.samples), inner, around, alpha)
+
+    def _wider(self, track: Track, late: Late) -> Wider:
+        """Crops of whole rows of the picture: boxes and banners may reach from side to side."""
+        across = self._turn.around(track.box, (self._turn.width + self._turn.height, 0))
+        box = union([track.view, meet(across, (0, 0, self._turn.width, self._turn.height))])
+        crops = [crop8(frame, box) for frame in late.frames]
+        edges = [(crop8(late.after, box), crops[0])] if late.after is not None and crops else []
+        return Wider(box, crops, edges)
 
     def _lines(self, track: Track, beside: Sequence[Beside]) -> Box:
         """The text with the lines above and below it that came with it: a box around them has its edges outside."""

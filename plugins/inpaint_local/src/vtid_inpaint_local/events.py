@@ -93,6 +93,8 @@ class Event(Struct):
 
     veil: Veil | None = None
     """What lies half-transparent under the text, or is the text."""
+    ground: bool = False
+    """It stands on an opaque ground: the mask is closed from that, and never shows what is behind it."""
     frames: list[bytes] = field(default_factory=list)
     """For a mask that changes: one for each frame from `start`, over `mask_box`, one bit per pixel, deflated."""
     sure: float = 0.0
@@ -116,6 +118,11 @@ class Event(Struct):
     @mask.setter
     def mask(self, value: Mask) -> None:
         self.packed = packed(value)
+
+    def cover(self, box: Box) -> None:
+        """All of a box goes, instead of strokes."""
+        self.mask_box = box
+        self.mask = np.ones((box[3] - box[1], box[2] - box[0]), bool)
 
     def apart(self, other: Event) -> int:
         """Frames between their coming or their going, whichever are more: lines of one caption come and go together."""

@@ -24,6 +24,9 @@ BOX_PAIRS = 500
 """Comparisons kept per caption and kind."""
 BOX_CLEAR = (0.12, 0.93)
 """Share of the background that shows through, for a box to be one and not to be opaque."""
+BOX_DENSE = 0.22
+"""Share of the background below which a box that hugs its text is filled too: computed, coding's noise is five times as
+strong and more."""
 BOX_ALIKE = 0.6
 """Correlation across the edges; beside a sign in the scene there is none."""
 BOX_CONTRAST = 6.0
@@ -65,6 +68,31 @@ EDGE_ALONG, EDGE_NOISE = 8.0, 0.5
 rounding."""
 VEIL_CHROMA = 0.6
 """Chroma samples (sigma) over which a veil's opacity is averaged for chroma, beyond the sample's own pixels."""
+
+# --- ground: the label or banner that a text stands on ----------------------------------------------------------------
+
+GROUND_NOISE, GROUND_SHARE = 10.0, 0.8
+"""Levels within which it is one colour, and the share of the pixels beside the text that must have it, and of those
+between its letters in every crop."""
+GROUND_BESIDE, GROUND_TALL = 0.1, 0.3
+"""Text heights at both ends of a line, at least three pixels, in which its ground must show, for letters end there; and
+above and below it, in which it may."""
+GROUND_EDGE, GROUND_SMOOTH = 2, 8
+"""Pixels at its upper and lower end that are no longer its own colour, and pixels (sigma) over which it is smoothed."""
+GROUND_ROW, GROUND_ROWS = 0.2, 0.6
+"""Share of a row of pixels that shows the ground between the letters, and of the box's height that has such rows."""
+GROUND_PICTURE, GROUND_CLEAR = 8.0, 0.12
+"""Deviation, levels, of what is a picture and no wall, and the share of it that may shine through: more is a half-
+transparent box's (`BOX_CLEAR`)."""
+GROUND_STILL = 1.5
+"""The same in levels: what coding leaves of a plain ground."""
+GROUND_OFF, GROUND_WIDEN = 5.0, 3
+"""Levels from the ground's colour from which on a pixel is not it, and pixels by which coding smears letters."""
+LATE_FRAMES = 6
+"""Frames of a text's end in which boxes are looked for that reach farther than its crops."""
+LABEL_AREA, LABEL_PAD = 2.5, 1.0
+"""Times the text's own area, and text heights above and below it, up to which a ground hugs it; then it goes too. Of a
+banner that is larger than that nobody would take the hole for a picture."""
 
 # --- mark: the text that is itself half-transparent -------------------------------------------------------------------
 

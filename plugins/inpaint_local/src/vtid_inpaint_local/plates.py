@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +14,7 @@ from . import layers, tuning
 from .arrays import Floats, Mask, Pixels, eight_bits
 from .events import Event, Veil
 from .fill import Filler, Mapper
-from .geometry import aligned, area, grow, meet, shift, union
+from .geometry import aligned, area, grow, meet, shift, union, within
 from .painter import Guide, classical
 from .patch import Patch
 from .spatial import SHRUNK
@@ -104,24 +104,35 @@ def holes_at(number: int, time_s: float, box: Box, events: Sequence[Event], zone
     for text in (True, False):
         part = np.zeros_like(hole)
         for event in events:
-            if event.erasure is text or not event.start <= number < event.end:
+            if event.erasure is text or event.ground or not event.start <= number < event.end:
                 continue
             if event.veil is not None:
                 part |= _veil_hole(event.veil, number, box)
                 if event.veil.alone and event.veil.start <= number < event.veil.end:
                     continue
-            x0, y0, x1, y1 = meet(event.mask_box, box)
-            if x1 <= x0 or y1 <= y0:
-                continue
-            mx, my = event.mask_box[:2]
-            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] |= event.mask_at(number)[
-                y0 - my : y1 - my, x0 - mx : x1 - mx
-            ]
+            _add_mask(part, event, number, box)
         if part.any():
             spared |= part & text
             zones.limit(part, box, time_s, text=text)
             hole |= part
     return hole, spared & ~hole
+
+
+def letters_at(number: int, time_s: float, box: Box, events: Sequence[Event], zones: Zones) -> Iterator[Mask]:
+    """Of each text that stands on a ground in this frame what is on it, over `box`, less what must stay."""
+    for event in events:
+        if event.ground and event.start <= number < event.end:
+            out = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+            _add_mask(out, event, number, box)
+            zones.limit(out, box, time_s, text=True)
+            yield out
+
+
+def _add_mask(part: Mask, event: Event, number: int, box: Box) -> None:
+    """Add to a mask over `box`, in place, what goes of an event in a frame."""
+    both = meet(event.mask_box, box)
+    if area(both):
+        part[within(both, box)] |= event.mask_at(number)[within(both, event.mask_box)]
 
 
 def _veil_hole(veil: Veil, number: int, box: Box) -> Mask:

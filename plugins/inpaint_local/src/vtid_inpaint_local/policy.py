@@ -15,7 +15,7 @@ from vtid.sdk import InvalidInput, Problem
 
 from . import bounds
 from .events import Event, Findings
-from .geometry import Turn, text_height
+from .geometry import Turn, area, meet, text_height
 from .params import Looking, Policy
 from .zones import Zones
 
@@ -24,7 +24,7 @@ def name_kinds(found: Findings, turn: Turn) -> None:
     """Give every event of a film its kind."""
     shots = [c for c in sorted(found.cuts) if 0 < c < len(found.times)]
     texts = [e for e in found.events if not e.erasure]
-    verdicts = {id(e): _proof(e, shots, len(found.times)) for e in texts}
+    verdicts = {id(e): _proof(e, texts, shots, len(found.times)) for e in texts}
     proven = [e for e in texts if verdicts[id(e)]]
     for event in texts:
         if event.motion is not None:
@@ -67,7 +67,7 @@ def _goes(event: Event, policy: Policy) -> bool:
     return policy == "subtitles" and event.kind != "scene"
 
 
-def _proof(event: Event, cuts: Sequence[int], frames: int) -> bool | None:
+def _proof(event: Event, texts: Sequence[Event], cuts: Sequence[int], frames: int) -> bool | None:
     """True: laid over the picture for certain; False: in the scene for certain; None: time does not tell."""
     told = event.evidence
     if told is None or event.veil is not None:
@@ -77,12 +77,31 @@ def _proof(event: Event, cuts: Sequence[int], frames: int) -> bool | None:
         if trace is None or at <= 0 or at >= frames or any(abs(c - at) <= bounds.AT_CUT for c in cuts):
             continue
         if trace.likeness > bounds.MOVED_LIKE and trace.off:
-            return False
+            if any(_laid_anew(event, other) for other in texts):
+                continue
+            if trace.off < bounds.SLID * text_height(event.box) or trace.around >= bounds.GONE_AROUND:
+                return False
+            switched = True  # it slid in or out over a picture that stood
         switched = switched or (trace.likeness < bounds.GONE_LIKE and trace.around < bounds.GONE_AROUND)
     if told.displaced > bounds.DISPLACED:
         return False
     over_cut = any(event.core_start + bounds.AT_CUT < c < event.core_end - bounds.AT_CUT for c in cuts)
     return True if switched or over_cut or told.moves_behind > bounds.BEHIND else None
+
+
+def _laid_anew(event: Event, other: Event) -> bool:
+    """Whether two texts follow each other in one row, of one height, and one is longer: captions grow word by word.
+
+    Centred anew, their words are found elsewhere in the next frame, as those of a sign that moves; but a sign's length
+    stays.
+    """
+    if min(abs(event.end - other.start), abs(other.end - event.start)) > bounds.ANEW_FRAMES:
+        return False
+    size, like = text_height(event.box), text_height(other.box)
+    row, line = event.box[1] + event.box[3], other.box[1] + other.box[3]
+    longer = abs((event.box[2] - event.box[0]) - (other.box[2] - other.box[0]))
+    alike = abs(size - like) <= bounds.STYLE_HEIGHT * like and abs(row - line) <= bounds.ANEW_ROW * 2 * size
+    return alike and longer >= bounds.ANEW_LONGER * size and area(meet(event.box, other.box)) > 0
 
 
 def _is_overlay(event: Event, proof: bool | None, proven: Sequence[Event], turn: Turn) -> bool:

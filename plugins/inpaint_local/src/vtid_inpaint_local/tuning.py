@@ -26,7 +26,7 @@ MIN_SCORE = 0.5
 """Detector's own confidence below which a box is not even followed."""
 MIN_TEXT_PX = 7
 """Height of the smallest text followed, in pixels of the coded picture."""
-MAX_TEXT_SHARE = 0.2
+MAX_TEXT_SHARE = 0.3
 """Of the picture's height: larger "text" is not a caption."""
 MIN_ASPECT = 0.8
 """Width by height of the smallest box: one broad letter."""

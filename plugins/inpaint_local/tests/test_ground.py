@@ -1,0 +1,96 @@
+"""Text on an opaque ground of its own: a banner stays whole, a label goes with its text; on plain arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vtid_inpaint_local.composite import Composite
+from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.ground import letters_of
+from vtid_inpaint_local.zones import Zones
+
+from .conftest import ArrayFrame, burn, letters, text_box
+from .test_parts import scan
+from .test_veils import behind_glass, pan
+
+RED, CREAM = (60, 110, 190), (200, 120, 132)
+
+
+def on(pixels, box, colour, clear=0.0):
+    """A rectangle over a picture."""
+    x0, y0, x1, y1 = box
+    out = pixels.astype(np.float32)
+    out[y0:y1, x0:x1] = clear * out[y0:y1, x0:x1] + (1 - clear) * np.array(colour)
+    return np.rint(out).astype(np.uint8)
+
+
+def cleaned(film):
+    """Scanned and filled, without a policy."""
+    found = scan(film)
+    frames = [ArrayFrame(p.copy(), i) for i, p in enumerate(film)]
+    edit = Composite(found, Zones([], Turn(0, 320, 160)), 320, 160)
+    return [frame.pixels for frame in edit(frames)], found
+
+
+def test_letters_on_a_banner_are_closed_from_it_and_never_from_the_scene():
+    """Two bands, one over the other, as news have them."""
+    clean = pan(60, speed=3.0)
+    _, y0, _, y1 = text_box()
+    bands = [on(on(p, (0, y0 - 12, 320, y1 + 12), RED), (0, y1 + 12, 320, y1 + 24), CREAM) for p in clean]
+    film = [burn(b) if 10 <= i < 50 else p for i, (b, p) in enumerate(zip(bands, clean, strict=True))]
+    result, found = cleaned(film)
+    assert len(found.events) == 1
+    for i in range(10, 50):
+        assert np.abs(result[i].astype(int) - bands[i]).max() < 12, i
+    assert all(np.array_equal(result[i], film[i]) for i in (0, 9, 50, 59))
+
+
+def test_a_label_that_hugs_its_text_goes_with_it():
+    clean = pan(60, speed=3.0)
+    x0, y0, x1, y1 = text_box()
+    label = x0 - 8, y0 - 5, x1 + 8, y1 + 5
+    film = [burn(on(p, label, RED)) if 10 <= i < 50 else p for i, p in enumerate(clean)]
+    result, _ = cleaned(film)
+    part = np.s_[label[1] : label[3], label[0] : label[2]]
+    for i in range(12, 48):
+        assert np.abs(result[i][part][..., 1:].astype(int) - clean[i][part][..., 1:]).max() < 30, i  # RED is 60 away
+    off = [float(np.abs(result[i][part][..., 0].astype(int) - clean[i][part][..., 0]).mean()) for i in range(10, 50)]
+    assert np.median(off) < 12
+
+
+@pytest.mark.parametrize("speed", [0.0, 3.0])
+@pytest.mark.parametrize("shown", [lambda p: p, behind_glass], ids=["scene", "glass"])
+def test_what_shows_the_scene_is_no_ground(speed, shown):
+    clean = pan(40, speed=speed)
+    samples = [burn(shown(p)) for p in clean[::4]]
+    assert letters_of(samples, text_box(), [(clean[0], samples[0])]) is None
+
+
+def test_a_plain_sky_is_no_ground_of_a_caption_s_own():
+    sky = [np.full_like(p, 120) for p in pan(40)]
+    samples = [burn(p) for p in sky[::4]]
+    assert letters_of(samples, text_box(), [(sky[0], samples[0])]) is None
+
+
+def test_a_ground_of_the_whole_film_is_told_by_what_moves_around_it():
+    x0, y0, x1, y1 = text_box()
+    clean = pan(40, speed=3.0)
+    samples = [burn(on(p, (x0 - 20, y0 - 8, x1 + 20, y1 + 8), RED)) for p in clean[::4]]
+    found = letters_of(samples, text_box(), [])
+    assert found is not None
+    strokes = letters()[0] > 0.2
+    assert (found & strokes).sum() == strokes.sum()
+    assert not found[: y0 - 8].any()
+    assert not found[y1 + 8 :].any()
+
+
+def test_a_box_that_is_much_wider_than_its_text_is_found():
+    clean = pan(60, speed=2.0)
+    _, y0, _, y1 = text_box()
+    wide = 3, y0 - 8, 316, y1 + 8
+    film = [burn(on(p, wide, (16, 128, 128), 0.45)) if 10 <= i < 50 else p for i, p in enumerate(clean)]
+    (event,) = scan(film).events
+    assert event.veil is not None
+    margin = 2
+    assert event.veil.box == (wide[0] - margin, wide[1] - margin, wide[2] + margin, wide[3] + margin)
