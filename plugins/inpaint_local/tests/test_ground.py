@@ -73,6 +73,15 @@ def test_a_plain_sky_is_no_ground_of_a_caption_s_own():
     assert letters_of(samples, text_box(), [(sky[0], samples[0])]) is None
 
 
+def test_a_plain_wall_on_which_one_caption_follows_another_is_no_ground():
+    wall = [np.full_like(p, 120) for p in pan(60)]
+    texts = "Hello there", "Well, hello!"
+    film = [burn(p, text=texts[i >= 30]) if 10 <= i < 50 else p for i, p in enumerate(wall)]
+    found = scan(film).events
+    assert found
+    assert not any(e.ground for e in found)
+
+
 def test_a_ground_of_the_whole_film_is_told_by_what_moves_around_it():
     x0, y0, x1, y1 = text_box()
     clean = pan(40, speed=3.0)

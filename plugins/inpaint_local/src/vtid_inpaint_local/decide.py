@@ -154,7 +154,7 @@ class Decider:
         there = shift(event.box, -track.view[0], -track.view[1])
         event.evidence = evidence(samples, inner, begin, track.edges[len(begin) :], there)
         lines, wider = self._lines(track, beside), self._wider(track, late)
-        if not self._on_ground(track, event, strong[::every], wider, lines):
+        if not self._on_ground(track, event, strong[::every], wider, lines, beside):
             event.mask = self._mask(track, event, samples, inner, pairs, beside)
             self._look_behind(track, event, samples, wider, lines)
         self._found.events.append(event)
@@ -224,7 +224,9 @@ class Decider:
         moved = stirred(own, height)
         return None if moved is None else moved | shared
 
-    def _on_ground(self, track: Track, event: Event, views: Sequence[Pixels], wider: Wider, lines: Box) -> bool:
+    def _on_ground(
+        self, track: Track, event: Event, views: Sequence[Pixels], wider: Wider, lines: Box, beside: Sequence[Beside]
+    ) -> bool:
         """Whether it stands on an opaque ground of its own; then its mask is all that is on it, or all of a label.
 
         Args:
@@ -233,12 +235,16 @@ class Decider:
             views: the track's crops in which it stands at full strength.
             wider: crops of whole rows of the picture.
             lines: of its caption.
+            beside: other texts, which may have stood there before or after it.
         """
         corner = track.view[:2]
         inner = shift(meet(event.box, track.view), -corner[0], -corner[1])
         if track.faint or inner[3] - inner[1] > inner[2] - inner[0]:
             return False
-        letters = letters_of(views, inner, [e[:2] for e in track.edges])
+        edges = [e[:2] for e in track.edges if not self._shared(track, e.number, beside)]
+        if track.edges and not edges:
+            return False
+        letters = letters_of(views, inner, edges)
         if letters is None:
             return False
         for crops, box in ((views, track.view), (wider.crops, wider.box)):
@@ -249,6 +255,11 @@ class Decider:
                 return True
         event.ground, event.mask_box, event.mask = True, track.view, letters
         return True
+
+    def _shared(self, track: Track, number: int, beside: Sequence[Beside]) -> bool:
+        """Whether another text stood there in a frame outside this one's time."""
+        texts: list[Beside | Event] = [*beside, *self._found.events]
+        return any(t.start <= number < t.end and area(meet(t.box, track.box)) for t in texts)
 
     def _look_behind(self, track: Track, event: Event, samples: list[Pixels], wider: Wider, lines: Box) -> None:
         """Whether there is a caption box around it, or it is half-transparent itself."""

@@ -11,6 +11,8 @@ MASK_PAD = (1.0, 0.5)
 """Text heights left and right, above and below the box, in which strokes are looked for."""
 SEED_MIN = 25
 """Luma levels by which a stroke stands out at least."""
+VIVID = 30.0
+"""Levels from grey from which on letters are coloured, and their colour tells of strokes as well as their luma does."""
 COLOUR_SPREAD = 5.0
 COLOUR_NEAR = (18.0, 45.0)
 """Levels (largest channel) within which a pixel has the letters' colour: so many times the spread of the surest

@@ -63,6 +63,11 @@ class Template:
         return out
 
     @property
+    def contrast(self) -> float:
+        """Levels by which its strokes stand out, root of the mean square; 0 where it has none to follow."""
+        return float(np.sqrt(abs(self._energy) / self.pixels)) if self.usable else 0.0
+
+    @property
     def usable(self) -> bool:
         """Whether there are strokes to follow."""
         return self.pixels >= 20 and self._at.size > 0

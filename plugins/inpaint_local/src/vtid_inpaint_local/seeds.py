@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from . import glyphs
-from .arrays import Floats, Mask, off_colour, widen
+from .arrays import Floats, Mask, Pixels, off_colour, widen
 from .change import Pair, certain, taken
 from .spatial import close_holes
 from .still import Still, calm
@@ -56,18 +56,19 @@ def seeds_of(seen: Still, inside: Mask, height: int, like: Floats | None, sure: 
     where = where if sure is None else where & sure
     if where.sum() < 15:
         return None
+    rest = np.asarray(np.clip(1.5 - seen.wander / 16, 0, 1), np.float32)
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        hat = cv2.morphologyEx(luma, operation, kernel) * np.clip(1.5 - seen.wander / 16, 0, 1)
-        values = np.clip(hat[where], 0, 255).astype(np.uint8).reshape(-1, 1)
-        otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
-        threshold = max(float(otsu), glyphs.SEED_MIN)
-        at = (hat > threshold) & where
-        if like is not None:
-            at &= off_colour(seen.middle, like) < glyphs.COLOUR_NEAR[1]
-        if at.sum() < 15:
+        hat: Floats = cv2.morphologyEx(luma, operation, kernel) * rest
+        out = _standing_out(hat, where, seen.middle, like)
+        if out is not None and _saturation(out.colour[None, None]).max() > glyphs.VIVID:
+            # Parts of coloured letters may be as bright as what is behind them. Beside the others chroma is smeared.
+            far = ~widen(out.at, max(3, round(glyphs.STROKE * height)))
+            vivid = cv2.morphologyEx(_saturation(seen.middle), cv2.MORPH_TOPHAT, kernel) * rest
+            hat = np.where(far, np.maximum(hat, vivid), hat)
+            out = _standing_out(hat, where, seen.middle, like)
+        if out is None:
             continue
-        core = at & (hat >= np.percentile(hat[at], 40))
-        colour = np.median(seen.middle[core], 0).astype(np.float32)
+        at, core, colour, threshold = out
         spread = float(np.abs(seen.middle[core].astype(np.float32) - colour).mean())
         contrast = min(float(hat[at].mean()), float(np.abs(seen.middle[at] - around[at]).max(1).mean()))
         near = float(np.clip(glyphs.COLOUR_SPREAD * spread, *glyphs.COLOUR_NEAR))
@@ -91,6 +92,35 @@ def seeds_of(seen: Still, inside: Mask, height: int, like: Floats | None, sure: 
         depth = _fills(found[1 - best].at, found[best].at, height) if plain or (faint and dark) else 0.0
         best = 1 - best if depth > glyphs.FILLS_DEPTH[0 if plain else 1] else best
     return found[best]
+
+
+class _Out(NamedTuple):
+    """What stands out like strokes."""
+
+    at: Mask
+    core: Mask
+    """The strongest of it."""
+    colour: Floats
+    threshold: float
+
+
+def _standing_out(hat: Floats, where: Mask, middle: Pixels, like: Floats | None) -> _Out | None:
+    """The pixels that stand out from what is around them, in the colour that is known; None where hardly any do."""
+    values = np.clip(hat[where], 0, 255).astype(np.uint8).reshape(-1, 1)
+    otsu, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
+    threshold = max(float(otsu), glyphs.SEED_MIN)
+    at = (hat > threshold) & where
+    if like is not None:
+        at &= off_colour(middle, like) < glyphs.COLOUR_NEAR[1]
+    if at.sum() < 15:
+        return None
+    core = at & (hat >= np.percentile(hat[at], 40))
+    return _Out(at, core, np.median(middle[core], 0).astype(np.float32), threshold)
+
+
+def _saturation(pixels: Pixels) -> Floats:
+    """How far each pixel's colour is from grey, levels."""
+    return np.asarray(np.abs(pixels[..., 1:].astype(np.float32) - 128).max(-1), np.float32)
 
 
 def _fills(inner: Mask, outer: Mask, height: int) -> float:

@@ -117,6 +117,7 @@ class Track:
         assert frame is not None
         self.box, self.wide, self.view, self.seen = box, wide, view, number
         self._rate = rate
+        self._channel = 0 if since is not None else _telling(frame, box)
         self._mean: Floats | None = None
         if since is not None:
             self._mean = np.mean([f.luma(box) for f in (frame, *ring.before(number))], 0, dtype=np.float32)
@@ -155,8 +156,8 @@ class Track:
         """First frame of the core, and first frame that shows any of it."""
         begin = ring.get(self.seen)
         assert begin is not None
-        back = Follower(self.template, begin.luma(self.box), self._rate.refresh)
-        states = [back.present(f.luma(self.box)) for f in ring.before(self.seen)]
+        back = Follower(self.template, self._plane(begin), self._rate.refresh)
+        states = [back.present(self._plane(f)) for f in ring.before(self.seen)]
         self.recoloured = self.recoloured or back.recoloured
         core = walk([there for there, _ in states], self._rate.bridge)
         faint = [a for _, a in states[core : core + self._rate.fade]]
@@ -169,9 +170,9 @@ class Track:
         """The frame before in which it stood at full strength, where it was found while fading out; else None."""
         best, most = None, tuning.GROWN
         for ago, frame in enumerate(ring.before(self.seen), 1):
-            luma = frame.luma(self.box)
-            amplitude = self.template.amplitude(luma)
-            if amplitude > most and self.template.likeness(luma) > tuning.GROWN_LIKE:
+            plane = self._plane(frame)
+            amplitude = self.template.amplitude(plane)
+            if amplitude > most and self.template.likeness(plane) > tuning.GROWN_LIKE:
                 best, most = (self.seen - ago, frame), amplitude
         return best
 
@@ -180,10 +181,16 @@ class Track:
             if (frame := ring.get(self.seen - ago)) is not None:
                 self._sample(frame, self.seen - ago, strengths[ago - 1], spaced=False)
 
+    def _plane(self, frame: Frame) -> Plane:
+        """The box in a frame: its luma, or the chroma that tells its letters."""
+        if self._channel == 0:
+            return frame.luma(self.box)
+        return np.ascontiguousarray(crop8(frame, self.box)[..., self._channel])
+
     def _luma(self, frame: Frame) -> Plane:
         """What is compared with the template: the box in this frame, or in the running mean."""
         if self._mean is None:
-            return frame.luma(self.box)
+            return self._plane(frame)
         return np.rint(self._mean).astype(np.uint8)
 
     def _edge(self, ring: Ring, outside: int, inside: int, template: Template) -> None:
@@ -196,7 +203,7 @@ class Track:
             frame = ring.get(number)
             if frame is None or self.faint:
                 break
-            if template.amplitude(frame.luma(self.box)) > tuning.STRONG:
+            if template.amplitude(self._plane(frame)) > tuning.STRONG:
                 within = frame
                 break
         self.edges.append(Edge(crop8(out, self.view), crop8(within, self.view), outside))
@@ -246,8 +253,8 @@ class Track:
 
     def _begin_again(self, number: int, frame: Frame, ring: Ring) -> None:
         """It was found while faint: against so weak a template, another text before it looks like itself."""
-        self.template = Template(frame.luma(self.box))
-        self._follower = Follower(self.template, frame.luma(self.box), self._rate.refresh)
+        self.template = Template(self._plane(frame))
+        self._follower = Follower(self.template, self._plane(frame), self._rate.refresh)
         self.seen, self._amplitude = number, 1.0
         self.samples.clear()
         self._strengths.clear()
@@ -287,6 +294,14 @@ class Track:
         end = self.end
         self._edge(ring, end, self.core_end - 1, self._follower.template)
         return Event(self.box, self.start, end, self.core_start, self.core_end, self.wide, b"", score=max(self.scores))
+
+
+def _telling(frame: Frame, box: Box) -> int:
+    """Whether letters are told by their luma, or far better by U (1) or V (2): red ones may be as bright as a road."""
+    crop = crop8(frame, box)
+    told = [Template(np.ascontiguousarray(crop[..., channel])).contrast for channel in range(3)]
+    best = int(np.argmax(told))
+    return best if told[best] > tuning.TELLING * told[0] else 0
 
 
 def crop8(frame: Frame, box: Box) -> Pixels:

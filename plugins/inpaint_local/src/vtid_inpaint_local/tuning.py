@@ -124,6 +124,8 @@ SAMPLES = (15, 60)
 """Crops kept per text: the temporal median of 15 hides most backgrounds; marks, which are small, get more, …"""
 SAMPLE_BYTES = 6 << 20
 """… as many as go into this."""
+TELLING = 1.2
+"""How many times more letters must stand out in a chroma channel than in luma, to be followed in that."""
 RECOLOURED_BY = 50
 """Levels by which a sung line's letters look different at the end, …"""
 RECOLOURED_SHARE = (0.02, 0.4)
