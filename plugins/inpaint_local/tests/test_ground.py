@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vtid_inpaint_local.caption import panel, settle
 from vtid_inpaint_local.composite import Composite
+from vtid_inpaint_local.events import Event, Evidence
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.ground import letters_of
 from vtid_inpaint_local.zones import Zones
@@ -103,3 +105,16 @@ def test_a_box_that_is_much_wider_than_its_text_is_found():
     assert event.veil is not None
     margin = 2
     assert event.veil.box == (wide[0] - margin, wide[1] - margin, wide[2] + margin, wide[3] + margin)
+
+
+@pytest.mark.parametrize(("clear", "filled"), [(0.18, True), (0.45, False)])
+def test_a_box_that_lets_hardly_anything_through_is_filled_and_is_no_sign(clear, filled):
+    """Of what shows through it to a sixth, coding's noise would be six times as strong."""
+    x0, y0, x1, y1 = text_box()
+    dense = x0 - 8, y0 - 8, x1 + 8, y1 + 8
+    found = panel([burn(on(p, dense, (16, 128, 128), clear)) for p in pan(60, speed=3.0)[::4]], text_box(), [])
+    assert found is not None
+    event = Event(text_box(), 0, 60, 0, 60, (0, 0, 320, 160), b"", evidence=Evidence(0.0, 0.0, None, None, 0.0))
+    settle([(event, found)], [])
+    assert (event.veil is None, event.evidence is None) == (filled, filled)
+    assert not filled or (event.mask_box == dense and event.mask.all())

@@ -289,6 +289,7 @@ def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, b
                 continue
             if pooled.k < layers.BOX_DENSE and hugs(one.box, event.box, text_height(event.box)):
                 event.cover(one.box)
+                event.evidence = None  # none is needed: no sign in a scene is half-transparent
                 continue
             event.veil = _veil(one.box, event, pooled)
             veils.append(event.veil)
