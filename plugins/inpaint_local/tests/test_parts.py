@@ -13,6 +13,7 @@ import pytest
 from vtid.sdk import Coordinates, Region, RegionType
 from vtid_inpaint_local import tuning
 from vtid_inpaint_local.arrays import largest, median
+from vtid_inpaint_local.detect import plausible
 from vtid_inpaint_local.events import Event, Findings, erasure
 from vtid_inpaint_local.geometry import Turn
 from vtid_inpaint_local.mask import stroke_mask
@@ -348,3 +349,9 @@ def test_the_median_of_pictures(count):
     stack = np.random.default_rng(count).integers(0, 256, (count, 3, 5), np.uint8)
     assert np.array_equal(median(stack), np.sort(stack, 0)[(count - 1) // 2])
     assert np.allclose(median(stack.astype(np.float32)), np.median(stack, 0))
+
+
+@pytest.mark.parametrize(("height", "seen", "faint"), [(30, True, True), (38, True, False), (45, False, False)])
+def test_text_is_no_higher_than_a_quarter_of_the_picture_and_in_a_mean_a_fifth(height, seen, faint):
+    box = (10, 20, 200, 20 + height)
+    assert (plausible(box, 320, 160), plausible(box, 320, 160, tuning.MAX_FAINT_SHARE)) == (seen, faint)

@@ -85,12 +85,12 @@ def look_closely(detector: Detector, bgr: Pixels, edge: int = 16) -> list[Found]
     return out
 
 
-def plausible(box: Box, width: int, height: int) -> bool:
-    """Whether a box of the picture as shown can be a line of text over the picture."""
+def plausible(box: Box, width: int, height: int, most: float = tuning.MAX_TEXT_SHARE) -> bool:
+    """Whether a box of the picture as shown can be a line of text over the picture, no higher than a share of it."""
     w, h = box[2] - box[0], box[3] - box[1]
     size = min(w, h)
     upright = w >= tuning.MIN_ASPECT * h or h >= 2 * w  # a row, or a column as East Asian scripts have it
-    return size >= tuning.MIN_TEXT_PX and size <= tuning.MAX_TEXT_SHARE * min(width, height) and upright
+    return size >= tuning.MIN_TEXT_PX and size <= most * min(width, height) and upright
 
 
 def boxes_of(found: Sequence[Found], score: float = tuning.MIN_SCORE) -> list[Found]:

@@ -148,7 +148,8 @@ class Scan:
         for found in faint:
             box = clip(found.box, *self._turn.shown)
             coded = self._turn.coded_box(box, *self._turn.shown)
-            if not plausible(box, *self._turn.shown) or self._met(coded, since, tuning.LINGER_MET):
+            likely = plausible(box, *self._turn.shown, tuning.MAX_FAINT_SHARE)
+            if not likely or self._met(coded, since, tuning.LINGER_MET):
                 continue
             if self._zones.wants(coded, frame.time_s):
                 for close in self._refine(looker, self._blurred(), found, rough_too=False):

@@ -26,8 +26,9 @@ MIN_SCORE = 0.5
 """Detector's own confidence below which a box is not even followed."""
 MIN_TEXT_PX = 7
 """Height of the smallest text followed, in pixels of the coded picture."""
-MAX_TEXT_SHARE = 0.3
-"""Of the picture's height: larger "text" is not a caption."""
+MAX_TEXT_SHARE, MAX_FAINT_SHARE = 0.25, 0.2
+"""Of the picture's shorter side: larger "text" is not a caption. In a mean, scenery blurs to large shapes: with as much
+there, one of leaves was an M."""
 MIN_ASPECT = 0.8
 """Width by height of the smallest box: one broad letter."""
 CROP_MARGIN = 1.0
