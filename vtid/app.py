@@ -47,7 +47,7 @@ from vtid.engine.fetching import Fetcher
 from vtid.engine.housekeeping import Housekeeping
 from vtid.engine.intake import Intake
 from vtid.engine.layout import Workspaces
-from vtid.engine.prober import Prober
+from vtid.engine.prober import Prober, folder_in
 from vtid.engine.registrar import Registrar
 from vtid.engine.removal import Removal
 from vtid.engine.retry import Backoff, Policy
@@ -91,9 +91,12 @@ class App:
     Args:
         config: checked.
         ring: what tells of new jobs; the queue where None.
+        prober: looks at files, where one has begun already.
     """
 
-    def __init__(self, config: Config, ring: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, config: Config, ring: Callable[[str], None] | None = None, prober: Prober | None = None
+    ) -> None:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)
@@ -123,10 +126,11 @@ class App:
         self.registrar = Registrar(self.webhooks, self.sealer, self.outbound)
         self.models = Store(config.models_path, allow_non_commercial=config.models.allow_non_commercial)
         self.encoders = open_encoders(self.plugins, config.encoders)
-        self.prober = Prober(data / "probe")
+        probes = folder_in(data)
+        self.prober = prober or Prober(probes)
         self._secret = secret
         self._ring = ring or self.queue.ring
-        self.examiner = Examiner(self.assets, self.storage, self.prober, data / "probe", self.room)
+        self.examiner = Examiner(self.assets, self.storage, self.prober, probes, self.room)
         self._callback_urls = CallbackUrls(secret, outside_url(config, self.outbound.reach))
         self.callbacks = Callbacks(self._callback_urls, Calls(self.database), self.plugins, self.ring)
         rules = UploadRules(
@@ -373,6 +377,6 @@ async def accounts_of(config: Config) -> AsyncIterator[Accounts]:
         await database.close()
 
 
-def build(config: Config, ring: Callable[[str], None] | None = None) -> App:
+def build(config: Config, ring: Callable[[str], None] | None = None, prober: Prober | None = None) -> App:
     """Wire an application; see `App`."""
-    return App(config, ring)
+    return App(config, ring, prober)

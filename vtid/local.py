@@ -11,19 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
 
-from vtid.app import App, build
 from vtid.config import Config
 from vtid.domain.artifact import Artifact
 from vtid.domain.job import Job, Result, StepRun
 from vtid.domain.media import writable_ending
 from vtid.engine.bridge import Bridge
-from vtid.engine.control import Reason
+from vtid.engine.prober import Prober, folder_in
 from vtid.errors import Conflict, DiskFull, InvalidInput, Problem, StorageError
+
+if TYPE_CHECKING:
+    from vtid.app import App
 
 POLL_S = 0.1
 SCRATCH_PREFIX = ".vtid-run-"
@@ -56,14 +58,18 @@ def local_run(config: Config, near: Path) -> Iterator[LocalRun]:
         workers=msgspec.structs.replace(config.workers, count=1),
         server=msgspec.structs.replace(config.server, public_url=None),  # nobody listens to callbacks here
     )
-    bridge = Bridge()
+    bridge, prober = Bridge(), Prober(folder_in(scratch))
     try:
-        app = build(replaced, ring=lambda _job_id: None)
+        prober.begin()  # the first file will be looked at as soon as the application is there
+        from vtid.app import build  # noqa: PLC0415 - 0.3 s, in which that process starts
+
+        app = build(replaced, ring=lambda _job_id: None, prober=prober)
         try:
             yield LocalRun(app, bridge)
         finally:
             bridge.run(app.close())
     finally:
+        prober.close()
         bridge.close()
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -136,6 +142,8 @@ class LocalRun:
                 if watch is not None:
                     watch(self.job(job_id))
         except BaseException:
+            from vtid.engine.control import Reason  # noqa: PLC0415 - as `build`
+
             stop.set()
             self._runner.stop(job_id, Reason.CANCELLED)
             thread.join()

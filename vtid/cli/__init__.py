@@ -5,6 +5,7 @@ Modules are imported when their command runs, so that `vtid --help` is instant.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -78,6 +79,9 @@ def cli(ctx: click.Context, config: str | None, as_json: bool) -> None:
 def main() -> None:
     """The entry point: runs a command and turns errors into words and exit codes."""
     as_json = "--json" in sys.argv[1:]
+    # A command makes little garbage and imports many modules: the collector would go over all of those, again and again
+    # as they are imported and once more at the end, for 0.3 s of every command.
+    gc.set_threshold(100_000, 20, 20)
     try:
         code = cli.main(standalone_mode=False)  # what a command gave to ctx.exit
         sys.exit(code if isinstance(code, int) else 0)
@@ -92,3 +96,5 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    finally:
+        gc.freeze()

@@ -24,6 +24,11 @@ IDLE_S = 3.0
 _ERRORS = {e.code: e for e in (errors.MediaError, errors.UnsupportedMedia, errors.InvalidInput)}
 
 
+def folder_in(data: Path) -> Path:
+    """Where, in the data folder, files lie while they are looked at."""
+    return data / "probe"
+
+
 class Prober:
     """Says what files are, one at a time.
 
@@ -37,6 +42,12 @@ class Prober:
         self._child: Child | None = None
         self._cwd: Path | None = None
         self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """Start the process, for a file that is about to come: whoever has something else to do first waits less."""
+        with self._lock:
+            self._warm()
+            self._rest()
 
     def probe(self, path: Path, kind: str = "file") -> MediaInfo:
         """The facts of a file.
