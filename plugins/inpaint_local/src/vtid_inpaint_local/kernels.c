@@ -16,6 +16,9 @@
 #define FOR_EVERY_PROCESSOR
 #endif
 
+/* For parts of those: on its own, such a part would be compiled for the least processor. */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline void
+
 /* Which source this was compiled from: kernels.py takes no other. */
 const char *vtid_source(void) { return SOURCE; }
 
@@ -185,32 +188,51 @@ static inline void cubic(float at, float *weights) {
   weights[3] = 1 - weights[0] - weights[1] - weights[2];
 }
 
+/* Vectors, which GCC and Clang write as the processor has them. Left to themselves they take numbers one by one. */
+typedef float eight __attribute__((vector_size(32)));
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t whole_eight __attribute__((vector_size(32)));
+typedef int32_t whole_four __attribute__((vector_size(16)));
+
+#define AS(TYPE, VECTOR) __builtin_convertvector(VECTOR, TYPE) /* in small steps: GCC 12 takes large ones apart */
+
 /* Y, U and V of each source, bicubic: three rows. Where four pixels lie beside each other, their twelve numbers are taken
    at once; at the edges, pixels are repeated. */
-#define VALUES(TYPE, SCALE)                                                                                            \
-  static inline void values_of_##TYPE(const struct crop *crop, int left, int top, const float *across,                 \
-                                      const float *down, float *sum) {                                                 \
-    float parts[12] = {0};                                                                                             \
+#define VALUES(TYPE, WIDER, SCALE)                                                                                            \
+  ALWAYS_INLINE values_of_##TYPE(const struct crop *crop, int left, int top, const float *across, const float *down,   \
+                                 float *sum) {                                                                         \
+    typedef TYPE as_eight __attribute__((vector_size(8 * sizeof(TYPE))));                                              \
+    typedef TYPE as_four __attribute__((vector_size(4 * sizeof(TYPE))));                                               \
+    typedef WIDER wide_eight __attribute__((vector_size(8 * sizeof(WIDER))));                                          \
+    typedef WIDER wide_four __attribute__((vector_size(4 * sizeof(WIDER))));                                           \
+    eight first = {0};                                                                                                 \
+    four last = {0};                                                                                                   \
     int beside = left > 0 && left + 2 < crop->width;                                                                   \
     for (int j = 0; j < 4; j++) {                                                                                      \
       const TYPE *row = (const TYPE *)crop->pixels + 3 * (size_t)within(top + j - 1, crop->height) * crop->width;      \
       float weight = down[j] * (SCALE);                                                                                \
       TYPE edge[12];                                                                                                   \
-      const TYPE *four = row + 3 * (left - 1);                                                                         \
+      const TYPE *pixels = row + 3 * (left - 1);                                                                       \
       if (!beside) {                                                                                                   \
         for (int k = 0; k < 4; k++)                                                                                    \
           memcpy(edge + 3 * k, row + 3 * (size_t)within(left + k - 1, crop->width), 3 * sizeof(TYPE));                 \
-        four = edge;                                                                                                   \
+        pixels = edge;                                                                                                 \
       }                                                                                                                \
-      for (int k = 0; k < 12; k++) parts[k] += four[k] * weight;                                                       \
+      as_eight begin;                                                                                                  \
+      as_four end;                                                                                                     \
+      memcpy(&begin, pixels, sizeof(begin));                                                                           \
+      memcpy(&end, pixels + 8, sizeof(end));                                                                           \
+      first += AS(eight, AS(whole_eight, AS(wide_eight, begin))) * weight;                                             \
+      last += AS(four, AS(whole_four, AS(wide_four, end))) * weight;                                                   \
     }                                                                                                                  \
     for (int k = 0; k < 3; k++)                                                                                        \
-      sum[k] = parts[k] * across[0] + parts[3 + k] * across[1] + parts[6 + k] * across[2] + parts[9 + k] * across[3];  \
+      sum[k] = first[k] * across[0] + first[3 + k] * across[1] + (k < 2 ? first[6 + k] : last[0]) * across[2] +        \
+               last[1 + k] * across[3];                                                                                \
   }
 
-VALUES(uint8_t, 1.0f)
-VALUES(uint16_t, 1.0f / 256)
-VALUES(float, 1.0f)
+VALUES(uint8_t, uint16_t, 1.0f)
+VALUES(uint16_t, int32_t, 1.0f / 256)
+VALUES(float, float, 1.0f)
 
 FOR_EVERY_PROCESSOR
 void vtid_values(int count, const int32_t *frames, int first, const float *xs, const float *ys,
