@@ -9,7 +9,7 @@ from vtid_inpaint_local.caption import panel, settle
 from vtid_inpaint_local.composite import Composite
 from vtid_inpaint_local.events import Event, Evidence
 from vtid_inpaint_local.geometry import Turn
-from vtid_inpaint_local.ground import letters_of
+from vtid_inpaint_local.ground import Label, ground_of, shape_of
 from vtid_inpaint_local.zones import Zones
 
 from .conftest import ArrayFrame, burn, letters, text_box
@@ -66,13 +66,13 @@ def test_a_label_that_hugs_its_text_goes_with_it():
 def test_what_shows_the_scene_is_no_ground(speed, shown):
     clean = pan(40, speed=speed)
     samples = [burn(shown(p)) for p in clean[::4]]
-    assert letters_of(samples, text_box(), [(clean[0], samples[0])]) is None
+    assert ground_of(samples, text_box(), [(clean[0], samples[0])]) is None
 
 
 def test_a_plain_sky_is_no_ground_of_a_caption_s_own():
     sky = [np.full_like(p, 120) for p in pan(40)]
     samples = [burn(p) for p in sky[::4]]
-    assert letters_of(samples, text_box(), [(sky[0], samples[0])]) is None
+    assert ground_of(samples, text_box(), [(sky[0], samples[0])]) is None
 
 
 def test_a_plain_wall_on_which_one_caption_follows_another_is_no_ground():
@@ -88,12 +88,12 @@ def test_a_ground_of_the_whole_film_is_told_by_what_moves_around_it():
     x0, y0, x1, y1 = text_box()
     clean = pan(40, speed=3.0)
     samples = [burn(on(p, (x0 - 20, y0 - 8, x1 + 20, y1 + 8), RED)) for p in clean[::4]]
-    found = letters_of(samples, text_box(), [])
+    found = ground_of(samples, text_box(), [])
     assert found is not None
     strokes = letters()[0] > 0.2
-    assert (found & strokes).sum() == strokes.sum()
-    assert not found[: y0 - 8].any()
-    assert not found[y1 + 8 :].any()
+    assert (found.letters & strokes).sum() == strokes.sum()
+    assert not found.letters[: y0 - 8].any()
+    assert not found.letters[y1 + 8 :].any()
 
 
 def test_a_box_that_is_much_wider_than_its_text_is_found():
@@ -118,3 +118,74 @@ def test_a_box_that_lets_hardly_anything_through_is_filled_and_is_no_sign(clear,
     settle([(event, found)], [])
     assert (event.veil is None, event.evidence is None) == (filled, filled)
     assert not filled or (event.mask_box == dense and event.mask.all())
+
+
+def test_a_label_is_a_ground_where_the_box_of_its_text_frames_all_of_it():
+    """As detectors like to; beside the box is the scene then."""
+    x0, y0, x1, y1 = text_box()
+    label = x0 - 6, y0 - 4, x1 + 6, y1 + 4
+    clean = pan(40, speed=3.0)
+    samples = [burn(on(p, label, RED)) for p in clean[::4]]
+    found = ground_of(samples, label, [(clean[0], samples[0])])
+    assert found is not None
+    assert np.abs(found.colour - RED).max() < 2
+    shape = shape_of(samples, found.colour, label, label)
+    assert shape is not None
+    assert np.argwhere(shape).min(0).tolist() == [label[1], label[0]]
+    assert np.argwhere(shape).max(0).tolist() == [label[3] - 1, label[2] - 1]
+    assert shape.sum() == (label[2] - label[0]) * (label[3] - label[1])  # its letters too
+
+
+def test_labels_line_by_line_are_found_as_they_are_and_a_banner_is_none():
+    x0, y0, x1, y1 = text_box()
+    upper, lower = (x0 - 6, y0 - 4, x1 + 6, y1 + 4), (x0 + 30, y1 + 4, x1 - 30, y1 + 24)
+    lines = x0 - 6, y0 - 4, x1 + 6, y1 + 24
+    clean = pan(40, speed=3.0)
+    samples = [burn(on(on(p, upper, RED), lower, RED)) for p in clean[::4]]
+    shape = shape_of(samples, np.array(RED, np.float32), lines, text_box())
+    assert shape is not None
+    wanted = np.zeros_like(shape)
+    for box in (upper, lower):
+        wanted[box[1] : box[3], box[0] : box[2]] = True
+    assert (shape != wanted).mean() < 0.001
+    banner = [burn(on(p, (0, y0 - 4, 320, y1 + 4), RED)) for p in clean[::4]]
+    assert shape_of(banner, np.array(RED, np.float32), text_box(), text_box()) is None
+
+
+def test_over_a_plain_road_a_label_is_told_by_the_film_s_other_labels():
+    """There nothing could shine through it, so that it proves nothing itself."""
+    x0, y0, x1, y1 = text_box()
+    road = np.full_like(pan(1)[0], 120)
+    film = [burn(on(road, (x0 - 6, y0 - 4, x1 + 6, y1 + 4), RED)) for _ in range(5)]
+    edges = [(road, film[0])]
+    assert ground_of(film, text_box(), edges) is None
+    label = Label(np.array(RED, np.float32), (6, 4, 6, 4))
+    assert ground_of(film, text_box(), edges, [label]) is not None
+    assert ground_of(film, text_box(), None, [label._replace(colour=np.array(CREAM, np.float32))]) is None
+    assert label.box(text_box()) == (x0 - 6, y0 - 4, x1 + 6, y1 + 4)
+
+
+def test_white_over_a_plain_road_lets_nothing_through():
+    x0, y0, x1, y1 = text_box()
+    road = np.full_like(pan(1)[0], 90)
+    dark = [burn(on(road, (x0 - 6, y0 - 4, x1 + 6, y1 + 4), (232, 128, 128))) for _ in range(5)]
+    assert ground_of(dark, text_box(), [(road, dark[0])]) is not None
+    glass = [burn(on(road, (x0 - 6, y0 - 4, x1 + 6, y1 + 4), (16, 128, 128), clear=0.4)) for _ in range(5)]
+    assert ground_of(glass, text_box(), [(road, glass[0])]) is None
+
+
+def test_letters_that_reach_over_the_edge_of_a_label_leave_no_hole_in_it():
+    x0, y0, x1, y1 = text_box()
+    label = x0 - 6, y0 + 2, x1 + 6, y1 - 2
+    samples = [burn(on(p, label, RED)) for p in pan(40, speed=3.0)[::4]]
+    shape = shape_of(samples, np.array(RED, np.float32), text_box(), text_box())
+    assert shape is not None
+    assert shape[label[1] : label[3], label[0] : label[2]].all()
+
+
+def test_of_a_banner_a_crop_shows_no_label():
+    x0, y0, x1, y1 = text_box()
+    clean = pan(40, speed=3.0)
+    samples = [burn(on(p, (0, y0 - 6, 320, y1 + 6), RED))[:, x0 - 10 : x1 + 10] for p in clean[::4]]
+    inner = 10, y0, x1 - x0 + 10, y1
+    assert shape_of(samples, np.array(RED, np.float32), inner, inner) is None

@@ -21,7 +21,8 @@ from vtid.sdk import Box
 from . import layers
 from .arrays import Floats, Mask, Pixels, median, widen
 from .events import Event, Veil
-from .geometry import area, cover, meet, shift, text_height
+from .geometry import cover, meet, shift, text_height
+from .ground import hugs
 from .veil import packed_matte
 
 
@@ -301,12 +302,6 @@ def settle(found: Sequence[tuple[Event, Panel]], shades: Sequence[tuple[Event, b
             if 2 * together > event.core_end - event.core_start and cover(event.box, veil.box) > layers.BOX_HOLDS:
                 event.mask = _letters(packed, event, veil)
                 break
-
-
-def hugs(box: Box, lines: Box, tall: int) -> bool:
-    """Whether a rectangle on which a caption's lines stand, of letters so tall, is its label and no banner."""
-    above, below = lines[1] - box[1], box[3] - lines[3]
-    return area(box) <= layers.LABEL_AREA * area(lines) and max(above, below) <= layers.LABEL_PAD * tall
 
 
 def _veil(box: Box, event: Event, style: Fit) -> Veil:

@@ -17,19 +17,20 @@ import numpy as np
 from vtid.sdk import Box, Frame
 
 from . import layers, tuning
-from .arrays import Mask, Pixels, median
-from .caption import Panel, edged, hugs, panel, shade
+from .arrays import Mask, Pixels, median, widen
+from .caption import Panel, edged, panel, shade
 from .caption import settle as settle_panels
 from .carved import Carved
 from .change import Pair, stirred
 from .events import Event, Findings, Veil
-from .geometry import Turn, area, grow, meet, shift, text_height, union, within
-from .ground import letters_of
+from .geometry import Turn, area, cover, grow, meet, shift, text_height, union, within
+from .ground import Ground, Label, ground_of, hugs, shape_of
 from .looker import Looker
 from .mark import settle as settle_marks
 from .mark import veil_of
 from .mask import bare, strokes_in, strokes_of, sung_mask
 from .overlay import evidence
+from .patch import around
 from .policy import in_a_corner
 from .presence import gone
 from .still import averaged, still, whole
@@ -95,6 +96,7 @@ class Decider:
         self._marks: list[tuple[Event, Veil]] = []
         self._panels: list[tuple[Event, Panel]] = []
         self._shades: list[tuple[Event, bytes]] = []
+        self._labels: list[Label] = []
 
     def decide(self, track: Track, ring: Ring, others: Iterable[Track]) -> None:
         """Begin with a text that has ended.
@@ -242,19 +244,40 @@ class Decider:
         if track.faint or inner[3] - inner[1] > inner[2] - inner[0]:
             return False
         edges = [e[:2] for e in track.edges if not self._shared(track, e.number, beside)]
-        if track.edges and not edges:
+        ground = ground_of(views, inner, edges if edges or not track.edges else None, self._labels)
+        if ground is None:
             return False
-        letters = letters_of(views, inner, edges)
-        if letters is None:
-            return False
-        for crops, box in ((views, track.view), (wider.crops, wider.box)):
-            found = edged(crops, shift(lines, -box[0], -box[1])) if crops else None
-            label = shift(found, *box[:2]) if found is not None else None
-            if label is not None and hugs(label, lines, text_height(event.box)):
-                event.cover(grow(label, *(layers.BOX_MARGIN,) * 2, self._turn.width, self._turn.height))
-                return True
-        event.ground, event.mask_box, event.mask = True, track.view, letters
+        if not self._on_label(track, event, views, wider, lines, ground):
+            event.ground, event.mask_box, event.mask = True, track.view, ground.letters
         return True
+
+    def _on_label(
+        self, track: Track, event: Event, views: Sequence[Pixels], wider: Wider, lines: Box, ground: Ground
+    ) -> bool:
+        """Whether the ground hugs its caption; then all of it is the event's mask."""
+        margin = layers.BOX_MARGIN
+        for crops, box in ((views, track.view), (wider.crops, wider.box)):
+            if not crops:
+                continue
+            corner = -box[0], -box[1]
+            shape = shape_of(crops, ground.colour, shift(lines, *corner), shift(event.box, *corner))
+            if shape is not None and (bound := around(shape)) is not None:
+                if shape[bound[1] : bound[3], bound[0] : bound[2]].mean() >= layers.LABEL_HOLDS:
+                    self._labels.append(Label.around(lines, shift(bound, *box[:2]), ground.colour))
+                bound = grow(bound, margin, margin, shape.shape[1], shape.shape[0])
+                event.cover(shift(bound, *box[:2]), widen(shape[bound[1] : bound[3], bound[0] : bound[2]], margin))
+                return True
+            found = edged(crops, shift(lines, *corner))
+            label = shift(found, *box[:2]) if found is not None else None
+            if label is not None and hugs(label, lines, text_height(event.box)) and cover(event.box, label) > 0.8:
+                event.cover(grow(label, margin, margin, self._turn.width, self._turn.height))
+                self._labels.append(Label.around(lines, label, ground.colour))
+                return True
+        for known in self._labels:
+            if known.like(ground.colour):
+                event.cover(grow(known.box(lines), margin, margin, self._turn.width, self._turn.height))
+                return True
+        return False
 
     def _shared(self, track: Track, number: int, beside: Sequence[Beside]) -> bool:
         """Whether another text stood there in a frame outside this one's time."""

@@ -119,10 +119,10 @@ class Event(Struct):
     def mask(self, value: Mask) -> None:
         self.packed = packed(value)
 
-    def cover(self, box: Box) -> None:
-        """All of a box goes, instead of strokes."""
+    def cover(self, box: Box, mask: Mask | None = None) -> None:
+        """All of a box goes, instead of strokes; or all of a shape in it."""
         self.mask_box = box
-        self.mask = np.ones((box[3] - box[1], box[2] - box[0]), bool)
+        self.mask = np.ones((box[3] - box[1], box[2] - box[0]), bool) if mask is None else mask
 
     def apart(self, other: Event) -> int:
         """Frames between their coming or their going, whichever are more: lines of one caption come and go together."""

@@ -77,6 +77,16 @@ between its letters in every crop."""
 GROUND_BESIDE, GROUND_TALL = 0.1, 0.3
 """Text heights at both ends of a line, at least three pixels, in which its ground must show, for letters end there; and
 above and below it, in which it may."""
+GROUND_ENDS = 0.5
+"""Text heights from both ends of the box inwards, at least three pixels, within which its ground must begin to show."""
+GROUND_COLOURS = 3
+"""The most frequent in a line's box, of which one may be its ground's."""
+GROUND_LINES = 2
+"""Rows of pixels over a line, and under it, in which its ground shows from end to end: as good as beside it."""
+GROUND_SAME = 6.0
+"""Levels up to which two grounds are of one colour."""
+GROUND_COVERS = 0.85
+"""Opacity that the change of a plain scene's brightness must prove: captions' half-transparent boxes have less."""
 GROUND_EDGE, GROUND_SMOOTH = 2, 8
 """Pixels at its upper and lower end that are no longer its own colour, and pixels (sigma) over which it is smoothed."""
 GROUND_ROW, GROUND_ROWS = 0.2, 0.6
@@ -90,6 +100,10 @@ GROUND_OFF, GROUND_WIDEN = 5.0, 3
 """Levels from the ground's colour from which on a pixel is not it, and pixels by which coding smears letters."""
 LATE_FRAMES = 6
 """Frames of a text's end in which boxes are looked for that reach farther than its crops."""
+LABEL_INSIDE, LABEL_HOLDS = 0.95, 0.75
+"""Share of the pixels of a label that lie near its caption's lines, and share of a line's box that lies on it."""
+LABEL_ROOM = 1.0
+"""Text heights to the left and right up to which that is near; above and below it is `LABEL_PAD`."""
 LABEL_AREA, LABEL_PAD = 2.5, 1.0
 """Times the text's own area, and text heights above and below it, up to which a ground hugs it; then it goes too. Of a
 banner that is larger than that nobody would take the hole for a picture."""
