@@ -94,9 +94,7 @@ class App:
         prober: looks at files, where one has begun already.
     """
 
-    def __init__(
-        self, config: Config, ring: Callable[[str], None] | None = None, prober: Prober | None = None
-    ) -> None:
+    def __init__(self, config: Config, ring: Callable[[str], None] | None = None, prober: Prober | None = None) -> None:
         self.config = config
         self.version = __version__
         data = Path(config.data.path)

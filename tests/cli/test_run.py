@@ -45,7 +45,7 @@ def test_what_a_job_had_no_reason_to_make_is_said(vtid: Callable[..., Any], film
         "run", "remove-text", "film.mp4", "-o", "out.mp4", "--also", "subtitles=text.srt", "-p", "policy=static"
     )
     assert said.code == 0, said.err
-    assert "subtitles → nothing: there was none" in said.out
+    assert "subtitles → nothing: this run made none" in said.out
     assert not Path("text.srt").exists()
 
 

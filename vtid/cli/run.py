@@ -235,7 +235,7 @@ class _Task(Struct):
 
     def _say(self, row: dict[str, Any], source: Path, message: str) -> None:
         lines = [f"✓ {source.name} → {row['output'] or 'nothing'}  ({row['seconds']:.1f} s)", f"  {message}"]
-        lines += [f"  {name} → {path or 'nothing: there was none'}" for name, path in row.get("also", {}).items()]
+        lines += [f"  {name} → {path or 'nothing: this run made none'}" for name, path in row.get("also", {}).items()]
         self.out.say("\n".join(lines))
 
 

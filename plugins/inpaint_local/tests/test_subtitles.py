@@ -7,6 +7,8 @@ import pytest
 
 from vtid_inpaint_local.events import erasure
 from vtid_inpaint_local.geometry import Turn
+from vtid_inpaint_local.papers import summary
+from vtid_inpaint_local.report import Removed, Report
 from vtid_inpaint_local.subtitles import Boxes, boxes, captions, srt
 
 TURN = Turn(0, 640, 360)
@@ -62,6 +64,16 @@ def test_what_could_not_be_read_is_not_passed_off_as_text():
     assert "does not know" in bad.note
     assert bad.confidence == 0.91
     assert "CMEX" not in srt([good, bad])
+
+
+def test_where_nothing_could_be_read_the_summary_says_so():
+    def said(*texts):
+        gone = [Removed(TURN.shown_region((0, 0, 64, 36)), 1.0, 2.0, text, "subtitle") for text in texts]
+        return summary(Report("", unchanged=not gone, detector="seer", events=gone, verified=True))
+
+    assert said(None, None).endswith("None of it could be read, so that there are no subtitles of it.")
+    assert "could be read" not in said(None, "Nobody knows the way")
+    assert "could be read" not in said()
 
 
 def test_in_a_script_that_the_reader_lacks_a_lucky_reading_counts_for_nothing():
