@@ -193,18 +193,22 @@ typedef float eight __attribute__((vector_size(32)));
 typedef float four __attribute__((vector_size(16)));
 typedef int32_t whole_eight __attribute__((vector_size(32)));
 typedef int32_t whole_four __attribute__((vector_size(16)));
+typedef uint16_t short_eight __attribute__((vector_size(16)));
+typedef uint16_t short_four __attribute__((vector_size(8)));
 
-#define AS(TYPE, VECTOR) __builtin_convertvector(VECTOR, TYPE) /* in small steps: GCC 12 takes large ones apart */
+/* Numbers of each type as floats, in small steps: GCC 12 takes large ones apart. */
+#define AS(TYPE, VECTOR) __builtin_convertvector(VECTOR, TYPE)
+#define FROM_uint8_t(SIZE, VECTOR) AS(SIZE, AS(whole_##SIZE, AS(short_##SIZE, VECTOR)))
+#define FROM_uint16_t(SIZE, VECTOR) AS(SIZE, AS(whole_##SIZE, VECTOR))
+#define FROM_float(SIZE, VECTOR) (VECTOR)
 
 /* Y, U and V of each source, bicubic: three rows. Where four pixels lie beside each other, their twelve numbers are taken
    at once; at the edges, pixels are repeated. */
-#define VALUES(TYPE, WIDER, SCALE)                                                                                            \
+#define VALUES(TYPE, SCALE)                                                                                            \
   ALWAYS_INLINE values_of_##TYPE(const struct crop *crop, int left, int top, const float *across, const float *down,   \
                                  float *sum) {                                                                         \
     typedef TYPE as_eight __attribute__((vector_size(8 * sizeof(TYPE))));                                              \
     typedef TYPE as_four __attribute__((vector_size(4 * sizeof(TYPE))));                                               \
-    typedef WIDER wide_eight __attribute__((vector_size(8 * sizeof(WIDER))));                                          \
-    typedef WIDER wide_four __attribute__((vector_size(4 * sizeof(WIDER))));                                           \
     eight first = {0};                                                                                                 \
     four last = {0};                                                                                                   \
     int beside = left > 0 && left + 2 < crop->width;                                                                   \
@@ -222,17 +226,17 @@ typedef int32_t whole_four __attribute__((vector_size(16)));
       as_four end;                                                                                                     \
       memcpy(&begin, pixels, sizeof(begin));                                                                           \
       memcpy(&end, pixels + 8, sizeof(end));                                                                           \
-      first += AS(eight, AS(whole_eight, AS(wide_eight, begin))) * weight;                                             \
-      last += AS(four, AS(whole_four, AS(wide_four, end))) * weight;                                                   \
+      first += FROM_##TYPE(eight, begin) * weight;                                                                     \
+      last += FROM_##TYPE(four, end) * weight;                                                                         \
     }                                                                                                                  \
     for (int k = 0; k < 3; k++)                                                                                        \
       sum[k] = first[k] * across[0] + first[3 + k] * across[1] + (k < 2 ? first[6 + k] : last[0]) * across[2] +        \
                last[1 + k] * across[3];                                                                                \
   }
 
-VALUES(uint8_t, uint16_t, 1.0f)
-VALUES(uint16_t, int32_t, 1.0f / 256)
-VALUES(float, float, 1.0f)
+VALUES(uint8_t, 1.0f)
+VALUES(uint16_t, 1.0f / 256)
+VALUES(float, 1.0f)
 
 FOR_EVERY_PROCESSOR
 void vtid_values(int count, const int32_t *frames, int first, const float *xs, const float *ys,
