@@ -263,7 +263,7 @@ class Decider:
             shape = shape_of(crops, ground.colour, shift(lines, *corner), shift(event.box, *corner))
             if shape is not None and (bound := around(shape)) is not None:
                 if shape[bound[1] : bound[3], bound[0] : bound[2]].mean() >= layers.LABEL_HOLDS:
-                    self._labels.append(Label.around(lines, shift(bound, *box[:2]), ground.colour))
+                    self._remember(Label.around(lines, shift(bound, *box[:2]), ground.colour))
                 bound = grow(bound, margin, margin, shape.shape[1], shape.shape[0])
                 event.cover(shift(bound, *box[:2]), widen(shape[bound[1] : bound[3], bound[0] : bound[2]], margin))
                 return True
@@ -271,13 +271,18 @@ class Decider:
             label = shift(found, *box[:2]) if found is not None else None
             if label is not None and hugs(label, lines, text_height(event.box)) and cover(event.box, label) > 0.8:
                 event.cover(grow(label, margin, margin, self._turn.width, self._turn.height))
-                self._labels.append(Label.around(lines, label, ground.colour))
+                self._remember(Label.around(lines, label, ground.colour))
                 return True
         for known in self._labels:
             if known.like(ground.colour):
                 event.cover(grow(known.box(lines), margin, margin, self._turn.width, self._turn.height))
                 return True
         return False
+
+    def _remember(self, label: Label) -> None:
+        """A film's captions look alike: one of each colour is enough."""
+        if not any(known.like(label.colour) for known in self._labels):
+            self._labels.append(label)
 
     def _shared(self, track: Track, number: int, beside: Sequence[Beside]) -> bool:
         """Whether another text stood there in a frame outside this one's time."""
@@ -307,9 +312,9 @@ class Decider:
     def _veil(self, track: Track, event: Event, alpha: float | None = None) -> Veil | None:
         """Of a text that is half-transparent itself; `alpha` where it was found by that."""
         size = text_height(event.box)
-        around = meet(self._turn.around(event.box, [p * size + 4 for p in layers.MARK_PAD]), track.view)
-        inner = shift(event.box, -around[0], -around[1])
-        return veil_of(track.over(around, track.samples), inner, around, alpha)
+        wide = meet(self._turn.around(event.box, [p * size + 4 for p in layers.MARK_PAD]), track.view)
+        inner = shift(event.box, -wide[0], -wide[1])
+        return veil_of(track.over(wide, track.samples), inner, wide, alpha)
 
     def _wider(self, track: Track, late: Late) -> Wider:
         """Crops of whole rows of the picture: boxes and banners may reach from side to side."""

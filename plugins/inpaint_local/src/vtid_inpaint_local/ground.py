@@ -106,13 +106,11 @@ def shape_of(samples: Sequence[Pixels], colour: Floats, lines: Box, own: Box) ->
     stays = np.stack([off_colour(sample, colour) <= layers.GROUND_NOISE for sample in samples]).mean(0)
     h, w = stays.shape
     whole = 0, 0, w, h
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(
-        (stays >= layers.GROUND_SHARE).view(np.uint8), connectivity=4
-    )
+    steady = (stays >= layers.GROUND_SHARE).view(np.uint8)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(steady, connectivity=4)
     tall = text_height(own)
-    touched, near = (
-        grow(lines, *reach, w, h) for reach in ((2, 2), (layers.LABEL_ROOM * tall, layers.LABEL_PAD * tall))
-    )
+    touched = grow(lines, 2, 2, w, h)
+    near = grow(lines, layers.LABEL_ROOM * tall, layers.LABEL_PAD * tall, w, h)
     held, beside = (np.bincount(pieces[within(box, whole)].ravel(), minlength=len(stats)) for box in (touched, near))
     hugging = (held > 0) & (beside >= layers.LABEL_INSIDE * stats[:, cv2.CC_STAT_AREA])
     hugging[0] = False
