@@ -5,6 +5,7 @@ Modules are imported when their command runs, so that `vtid --help` is instant.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import sys
@@ -79,9 +80,11 @@ def cli(ctx: click.Context, config: str | None, as_json: bool) -> None:
 def main() -> None:
     """The entry point: runs a command and turns errors into words and exit codes."""
     as_json = "--json" in sys.argv[1:]
-    # A command makes little garbage and imports many modules: the collector would go over all of those, again and again
-    # as they are imported and once more at the end, for 0.3 s of every command.
+    # A command imports many modules: the collector would go over all of them again and again while they are imported,
+    # and once more at the end, for 0.3 s. Whatever serves for long sets its own thresholds (`vtid.daemon`).
+    thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 20, 20)
+    atexit.register(gc.freeze)
     try:
         code = cli.main(standalone_mode=False)  # what a command gave to ctx.exit
         sys.exit(code if isinstance(code, int) else 0)
@@ -97,4 +100,4 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     finally:
-        gc.freeze()
+        gc.set_threshold(*thresholds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 
@@ -34,6 +35,7 @@ def command(ctx: click.Context, data: str | None, slots: int | None, with_parent
     bridge = Bridge()
     app = build(config)
     worker = app.worker(bridge)
+    gc.set_threshold(20_000, 20, 20)  # a worker lives as long as `vtid serve`, and is collected as often
     worker.start()
     stop.wait()
     worker.stop()

@@ -44,10 +44,12 @@ class Prober:
         self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
-        """Start the process, for a file that is about to come: whoever has something else to do first waits less."""
-        with self._lock:
+        """Start the process, for a file that is about to come: whoever has something else to do first waits less.
+
+        It rests from the first file on, so whoever begins must close. What goes wrong the first file will tell.
+        """
+        with self._lock, contextlib.suppress(OSError):
             self._warm()
-            self._rest()
 
     def probe(self, path: Path, kind: str = "file") -> MediaInfo:
         """The facts of a file.

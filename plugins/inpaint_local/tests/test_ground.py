@@ -189,3 +189,53 @@ def test_of_a_banner_a_crop_shows_no_label():
     samples = [burn(on(p, (0, y0 - 6, 320, y1 + 6), RED))[:, x0 - 10 : x1 + 10] for p in clean[::4]]
     inner = 10, y0, x1 - x0 + 10, y1
     assert shape_of(samples, np.array(RED, np.float32), inner, inner) is None
+
+
+@pytest.mark.parametrize("text", ["NEIN", "HI MUM", "HALLO KIM"])
+def test_capitals_with_stems_at_both_ends_are_no_ground_of_their_own(text):
+    clean = pan(60, speed=3.0)
+    film = [burn(p, text=text) if 10 <= i < 50 else p for i, p in enumerate(clean)]
+    found = scan(film).events
+    assert found
+    for event in found:
+        assert not event.ground
+        assert event.mask.mean() < 0.6
+
+
+def test_letters_as_wide_as_their_label_are_all_on_it():
+    x0, y0, x1, y1 = text_box(text="WHOM")
+    clean = pan(40, speed=3.0)
+    samples = [burn(on(p, (x0, y0 - 14, x1, y1 + 14), RED), text="WHOM") for p in clean[::4]]
+    known = Label(np.array(RED, np.float32), (0, 14, 0, 14))
+    found = ground_of(samples, (x0, y0 - 9, x1, y1 + 9), [], [known])
+    assert found is not None
+    strokes = letters(text="WHOM")[0] > 0.2
+    assert (found.letters & strokes).sum() == strokes.sum()
+
+
+def test_a_label_s_colour_cuts_nothing_out_of_a_night_or_a_banner():
+    """A label first; then letters on something larger of its colour."""
+    x0, y0, x1, y1 = text_box()
+    clean = pan(130, speed=3.0)
+    label = x0 - 8, y0 - 5, x1 + 8, y1 + 5
+    banner = [on(on(p, (0, y0 - 12, 320, y1 + 12), RED), (0, y1 + 12, 320, y1 + 24), CREAM) for p in clean]
+    film = [burn(on(p, label, RED)) if 10 <= i < 50 else p for i, p in enumerate(clean)]
+    film = [burn(banner[i]) if 70 <= i < 110 else p for i, p in enumerate(film)]
+    result, found = cleaned(film)
+    assert len(found.events) == 2
+    for i in range(70, 110):
+        assert np.abs(result[i].astype(int) - banner[i]).max() < 12, i
+
+
+def test_a_label_under_one_line_of_two_says_nothing_of_other_captions():
+    label = Label.of((50, 100, 250, 140), (120, 122, 180, 142), np.array(RED, np.float32))
+    assert label.pads == (0, 0, 0, 2)
+    assert label.box((140, 100, 160, 120)) == (140, 100, 160, 122)
+
+
+@pytest.mark.parametrize(("was", "now"), [(17, 16), (21, 16), (233, 235), (228, 234)])
+def test_a_level_of_noise_in_the_dark_or_on_snow_proves_no_ground(was, now):
+    before, after = np.full_like(pan(1)[0], was), np.full_like(pan(1)[0], now)
+    before[..., 1:], after[..., 1:] = 128, 128
+    samples = [burn(after) for _ in range(5)]
+    assert ground_of(samples, text_box(), [(before, samples[0])]) is None

@@ -67,11 +67,12 @@ def test_what_could_not_be_read_is_not_passed_off_as_text():
 
 
 def test_where_nothing_could_be_read_the_summary_says_so():
-    def said(*texts):
-        gone = [Removed(TURN.shown_region((0, 0, 64, 36)), 1.0, 2.0, text, "subtitle") for text in texts]
+    def said(*texts, kind="subtitle"):
+        gone = [Removed(TURN.shown_region((0, 0, 64, 36)), 1.0, 2.0, text, kind) for text in texts]
         return summary(Report("", unchanged=not gone, detector="seer", events=gone, verified=True))
 
-    assert said(None, None).endswith("None of it could be read, so that there are no subtitles of it.")
+    assert said(None, None).endswith("None of the captions could be read, so that there is no file of subtitles.")
+    assert "could be read" not in said(None, kind="mark")
     assert "could be read" not in said(None, "Nobody knows the way")
     assert "could be read" not in said()
 

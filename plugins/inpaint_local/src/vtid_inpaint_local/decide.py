@@ -24,7 +24,7 @@ from .carved import Carved
 from .change import Pair, stirred
 from .events import Event, Findings, Veil
 from .geometry import Turn, area, cover, grow, meet, shift, text_height, union, within
-from .ground import Ground, Label, ground_of, hugs, shape_of
+from .ground import Ground, Label, ends_at, ground_of, hugs, shape_of
 from .looker import Looker
 from .mark import settle as settle_marks
 from .mark import veil_of
@@ -263,26 +263,32 @@ class Decider:
             shape = shape_of(crops, ground.colour, shift(lines, *corner), shift(event.box, *corner))
             if shape is not None and (bound := around(shape)) is not None:
                 if shape[bound[1] : bound[3], bound[0] : bound[2]].mean() >= layers.LABEL_HOLDS:
-                    self._remember(Label.around(lines, shift(bound, *box[:2]), ground.colour))
+                    self._remember(lines, shift(bound, *box[:2]), ground)
                 bound = grow(bound, margin, margin, shape.shape[1], shape.shape[0])
                 event.cover(shift(bound, *box[:2]), widen(shape[bound[1] : bound[3], bound[0] : bound[2]], margin))
                 return True
             found = edged(crops, shift(lines, *corner))
             label = shift(found, *box[:2]) if found is not None else None
-            if label is not None and hugs(label, lines, text_height(event.box)) and cover(event.box, label) > 0.8:
+            if (
+                label is not None
+                and hugs(label, lines, text_height(event.box))
+                and cover(event.box, label) > layers.BOX_HOLDS
+            ):
                 event.cover(grow(label, margin, margin, self._turn.width, self._turn.height))
-                self._remember(Label.around(lines, label, ground.colour))
+                self._remember(lines, label, ground)
                 return True
-        for known in self._labels:
-            if known.like(ground.colour):
-                event.cover(grow(known.box(lines), margin, margin, self._turn.width, self._turn.height))
-                return True
-        return False
+        known = next((one.box(lines) for one in self._labels if one.like(ground.colour)), None)
+        if known is None or not wider.crops:
+            return False
+        if not ends_at(wider.crops, ground.colour, shift(known, -wider.box[0], -wider.box[1])):
+            return False
+        event.cover(grow(known, margin, margin, self._turn.width, self._turn.height))
+        return True
 
-    def _remember(self, label: Label) -> None:
-        """A film's captions look alike: one of each colour is enough."""
-        if not any(known.like(label.colour) for known in self._labels):
-            self._labels.append(label)
+    def _remember(self, lines: Box, box: Box, ground: Ground) -> None:
+        """A film's captions look alike: one label of each colour is enough, if all of its caption stands on it."""
+        if cover(lines, box) >= layers.LABEL_HOLDS and not any(known.like(ground.colour) for known in self._labels):
+            self._labels.append(Label.of(lines, box, ground.colour))
 
     def _shared(self, track: Track, number: int, beside: Sequence[Beside]) -> bool:
         """Whether another text stood there in a frame outside this one's time."""

@@ -50,9 +50,10 @@ class Label(NamedTuple):
     """Pixels from the lines to its sides, left, above, right and below."""
 
     @classmethod
-    def around(cls, lines: Box, box: Box, colour: Floats) -> Label:
-        """As this box is around these lines."""
-        return cls(colour, (lines[0] - box[0], lines[1] - box[1], box[2] - lines[2], box[3] - lines[3]))
+    def of(cls, lines: Box, box: Box, colour: Floats) -> Label:
+        """As this box is around these lines; detectors' boxes may reach a little beyond it."""
+        left, above, right, below = lines[0] - box[0], lines[1] - box[1], box[2] - lines[2], box[3] - lines[3]
+        return cls(colour, (max(0, left), max(0, above), max(0, right), max(0, below)))
 
     def like(self, colour: Floats) -> bool:
         """Whether another ground has its colour."""
@@ -113,14 +114,37 @@ def shape_of(samples: Sequence[Pixels], colour: Floats, lines: Box, own: Box) ->
     near = grow(lines, layers.LABEL_ROOM * tall, layers.LABEL_PAD * tall, w, h)
     held, beside = (np.bincount(pieces[within(box, whole)].ravel(), minlength=len(stats)) for box in (touched, near))
     hugging = (held > 0) & (beside >= layers.LABEL_INSIDE * stats[:, cv2.CC_STAT_AREA])
-    hugging[0] = False
-    shows = hugging[pieces]
-    # All of a row from end to end: where letters reach the label's edge, they are no hole in it but a bay.
-    out: Mask = np.logical_or.accumulate(shows, 1) & np.logical_or.accumulate(shows[:, ::-1], 1)[:, ::-1]
+    out = np.zeros((h, w), bool)
+    for piece in np.flatnonzero(hugging[1:]) + 1:
+        # All of a row from end to end: where letters reach the label's edge, they are no hole in it but a bay.
+        shows = pieces == piece
+        out |= np.logical_or.accumulate(shows, 1) & np.logical_or.accumulate(shows[:, ::-1], 1)[:, ::-1]
+    # Letters that reach both of its edges cut a label into pieces.
+    gap = np.ones((1, max(1, round(layers.LABEL_GAP * tall))), np.uint8)
+    out = np.asarray(cv2.morphologyEx(out.view(np.uint8), cv2.MORPH_CLOSE, gap) > 0)
     box = around(out)
     if box is None or min(box) == 0 or box[2] == w or box[3] == h or not hugs(box, lines, tall, int(out.sum())):
         return None
     return out if float(out[within(meet(own, whole), whole)].mean()) >= layers.LABEL_HOLDS else None
+
+
+def ends_at(samples: Sequence[Pixels], colour: Floats, box: Box) -> bool:
+    """Whether a ground of this colour goes on beyond none of the sides of a box in these crops."""
+    x0, y0, x1, y1 = box
+    room = layers.LABEL_BESIDE
+    height, width = samples[0].shape[:2]
+    if x0 < room or y0 < room or x1 + room > width or y1 + room > height:
+        return False
+    strips = (
+        np.s_[y0 - room : y0, x0:x1],
+        np.s_[y1 : y1 + room, x0:x1],
+        np.s_[y0:y1, x0 - room : x0],
+        np.s_[y0:y1, x1 : x1 + room],
+    )
+    return all(
+        np.mean([(off_colour(sample[strip], colour) <= layers.GROUND_NOISE).mean() for sample in samples]) < 0.5
+        for strip in strips
+    )
 
 
 def hugs(box: Box, lines: Box, tall: int, pixels: int | None = None) -> bool:
@@ -170,7 +194,9 @@ def _plains(middle: Pixels, inner: Box) -> Iterator[_Plain]:
     tall, (left, right) = text_height(inner), _beside(inner, middle.shape[1])
     line = middle[y0:y1, x0:x1].reshape(-1, 3)
     counts = np.bincount(line[:, 0] >> 3, minlength=32)
-    for level in np.argsort(counts)[: -1 - layers.GROUND_COLOURS : -1]:
+    for level in np.argsort(counts, kind="stable")[: -1 - layers.GROUND_COLOURS : -1]:
+        if not counts[level]:
+            break
         colour = np.asarray(np.median(line[line[:, 0] >> 3 == level], 0), np.float32)
         where = off_colour(middle, colour) <= layers.GROUND_NOISE
         rows = _run(where[:, x0:x1].mean(1) >= layers.GROUND_ROW, y0, y1)
@@ -183,18 +209,20 @@ def _plains(middle: Pixels, inner: Box) -> Iterator[_Plain]:
         # Detectors leave a little room at both ends, or frame all of a label; there the ground ends within the box.
         deep, room = max(3, right - x1), max(3, round(layers.GROUND_ENDS * tall))
         at_ends = (shows < x0 + room).sum() >= deep and (shows >= x1 - room).sum() >= deep
-        if at_ends or _over_and_under(part[:, x0 - left : x1 - left]):
-            columns = (int(shows[0]), int(shows[-1]) + 1) if shows.size else (x0, x1)
+        # Stems of capitals stand at both ends too; but nothing of theirs runs over or under all of a line.
+        over, under = _over_and_under(part[:, x0 - left : x1 - left])
+        if (over and under) or (at_ends and (over or under)):
+            columns = (int(shows[0]), int(shows[-1]) + 1) if at_ends else (x0, x1)
             on = np.zeros_like(where)
             on[slice(*rows), slice(*columns)] = where[slice(*rows), slice(*columns)]
             yield _Plain(colour, rows, columns, on)
 
 
-def _over_and_under(part: Mask) -> bool:
-    """Whether the ground runs over and under all of a line."""
+def _over_and_under(part: Mask) -> tuple[bool, bool]:
+    """Whether the ground runs over all of a line, and whether it does under it."""
     whole = part.mean(1) >= layers.GROUND_SHARE
     third = len(whole) // 3
-    return bool(whole[:third].sum() >= layers.GROUND_LINES and whole[-third:].sum() >= layers.GROUND_LINES)
+    return bool(whole[:third].sum() >= layers.GROUND_LINES), bool(whole[-third:].sum() >= layers.GROUND_LINES)
 
 
 def _run(good: Mask, first: int, last: int) -> tuple[int, int]:
@@ -248,5 +276,10 @@ def _spread(levels: Floats) -> float:
 
 
 def _least_cover(was: float, now: float) -> float:
-    """How opaque a layer must be at least that makes one luma of the other: white and black are all that there is."""
+    """How opaque a layer must be at least that makes one luma of the other: white and black are all that there is.
+
+    Nothing is told by a small change, which is noise where a scene is nearly white or black itself.
+    """
+    if abs(was - now) < layers.GROUND_CHANGE:
+        return 0.0
     return (was - now) / max(1.0, was - layers.BLACK[0]) if now < was else (now - was) / max(1.0, layers.WHITE[0] - was)

@@ -17,7 +17,7 @@
 #endif
 
 /* For parts of those: on its own, such a part would be compiled for the least processor. */
-#define ALWAYS_INLINE __attribute__((always_inline)) static inline void
+#define INLINED __attribute__((always_inline)) static inline
 
 /* Which source this was compiled from: kernels.py takes no other. */
 const char *vtid_source(void) { return SOURCE; }
@@ -205,8 +205,8 @@ typedef uint16_t short_four __attribute__((vector_size(8)));
 /* Y, U and V of each source, bicubic: three rows. Where four pixels lie beside each other, their twelve numbers are taken
    at once; at the edges, pixels are repeated. */
 #define VALUES(TYPE, SCALE)                                                                                            \
-  ALWAYS_INLINE values_of_##TYPE(const struct crop *crop, int left, int top, const float *across, const float *down,   \
-                                 float *sum) {                                                                         \
+  INLINED void values_of_##TYPE(const struct crop *crop, int left, int top, const float *across, const float *down,    \
+                                float *sum) {                                                                          \
     typedef TYPE as_eight __attribute__((vector_size(8 * sizeof(TYPE))));                                              \
     typedef TYPE as_four __attribute__((vector_size(4 * sizeof(TYPE))));                                               \
     eight first = {0};                                                                                                 \

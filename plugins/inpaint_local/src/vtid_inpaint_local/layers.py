@@ -75,7 +75,7 @@ GROUND_NOISE, GROUND_SHARE = 10.0, 0.8
 """Levels within which it is one colour, and the share of the pixels beside the text that must have it, and of those
 between its letters in every crop."""
 GROUND_BESIDE, GROUND_TALL = 0.1, 0.3
-"""Text heights at both ends of a line, at least three pixels, in which its ground must show, for letters end there; and
+"""Text heights at both ends of a line, at least three pixels, that its ground must show, for letters end there; and
 above and below it, in which it may."""
 GROUND_ENDS = 0.5
 """Text heights from both ends of the box inwards, at least three pixels, within which its ground must begin to show."""
@@ -85,8 +85,9 @@ GROUND_LINES = 2
 """Rows of pixels over a line, and under it, in which its ground shows from end to end: as good as beside it."""
 GROUND_SAME = 6.0
 """Levels up to which two grounds are of one colour."""
-GROUND_COVERS = 0.85
-"""Opacity that the change of a plain scene's brightness must prove: captions' half-transparent boxes have less."""
+GROUND_COVERS, GROUND_CHANGE = 0.85, 40.0
+"""Opacity that the change of a plain scene's brightness must prove, and levels of it at least. Boxes that let through
+less than that are filled as well (`BOX_DENSE`)."""
 GROUND_EDGE, GROUND_SMOOTH = 2, 8
 """Pixels at its upper and lower end that are no longer its own colour, and pixels (sigma) over which it is smoothed."""
 GROUND_ROW, GROUND_ROWS = 0.2, 0.6
@@ -102,6 +103,8 @@ LATE_FRAMES = 6
 """Frames of a text's end in which boxes are looked for that reach farther than its crops."""
 LABEL_INSIDE, LABEL_HOLDS = 0.95, 0.75
 """Share of the pixels of a label that lie near its caption's lines, and share of a line's box that lies on it."""
+LABEL_GAP, LABEL_BESIDE = 1.5, 3
+"""Text heights of letters at most that cut a label into pieces, and pixels beside it that are not of its colour."""
 LABEL_ROOM = 1.0
 """Text heights to the left and right up to which that is near; above and below it is `LABEL_PAD`."""
 LABEL_AREA, LABEL_PAD = 2.5, 1.0

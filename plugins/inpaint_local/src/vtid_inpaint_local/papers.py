@@ -124,8 +124,9 @@ def summary(report: Report) -> str:
         else:
             checked = "none of it is seen in the result" if report.verified else "the result was not checked"
             parts.append(f"{texts} text(s) removed; {checked}.")
-        if all(e.text is None for e in report.events if e.kind != "erasure"):
-            parts.append("None of it could be read, so that there are no subtitles of it.")
+        captions_read = [e.text is not None for e in report.events if e.kind == "subtitle"]
+        if captions_read and not any(captions_read):
+            parts.append("None of the captions could be read, so that there is no file of subtitles.")
     if kept := sum(e.partly for e in report.events):
         parts.append(f"Of {kept} of them a part stays, or stays for some time, as the regions ask.")
     if erased:
