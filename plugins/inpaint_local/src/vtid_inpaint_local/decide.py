@@ -262,10 +262,11 @@ class Decider:
             corner = -box[0], -box[1]
             shape = shape_of(crops, ground.colour, shift(lines, *corner), shift(event.box, *corner))
             if shape is not None and (bound := around(shape)) is not None:
-                if shape[bound[1] : bound[3], bound[0] : bound[2]].mean() >= layers.LABEL_HOLDS:
+                crop = 0, 0, shape.shape[1], shape.shape[0]
+                if shape[within(bound, crop)].mean() >= layers.LABEL_HOLDS:
                     self._remember(lines, shift(bound, *box[:2]), ground)
-                bound = grow(bound, margin, margin, shape.shape[1], shape.shape[0])
-                event.cover(shift(bound, *box[:2]), widen(shape[bound[1] : bound[3], bound[0] : bound[2]], margin))
+                bound = grow(bound, margin, margin, *crop[2:])
+                event.cover(shift(bound, *box[:2]), widen(shape[within(bound, crop)], margin))
                 return True
             found = edged(crops, shift(lines, *corner))
             label = shift(found, *box[:2]) if found is not None else None

@@ -121,7 +121,7 @@ class Track:
         self._mean: Floats | None = None
         if since is not None:
             self._mean = np.mean([f.luma(box) for f in (frame, *ring.before(number))], 0, dtype=np.float32)
-        self.template = Template(self._luma(frame))
+        self.template = Template(self._compared(frame))
         self.hits, self.looks, self.scores = 1, 1, [score]
         self.samples: list[Pixels] = []
         self._strengths: list[float] = []
@@ -134,7 +134,7 @@ class Track:
         self.edges: list[Edge] = []
         self.core_end = number + 1
         self.recoloured = False
-        self._follower = Follower(self.template, self._luma(frame), rate.refresh)
+        self._follower = Follower(self.template, self._compared(frame), rate.refresh)
         self.core_start, self.start = self._look_back(ring)
         if since is None and (full := self._fullest(ring)) is not None:
             self._begin_again(*full, ring)
@@ -187,7 +187,7 @@ class Track:
             return frame.luma(self.box)
         return np.ascontiguousarray(crop8(frame, self.box)[..., self._channel])
 
-    def _luma(self, frame: Frame) -> Plane:
+    def _compared(self, frame: Frame) -> Plane:
         """What is compared with the template: the box in this frame, or in the running mean."""
         if self._mean is None:
             return self._plane(frame)
@@ -237,7 +237,7 @@ class Track:
         """The next frame, which is also the newest in the ring."""
         if self._mean is not None:
             self._mean += (frame.luma(self.box) - self._mean) / self._rate.sample
-        there, amplitude = self._follower.present(self._luma(frame))
+        there, amplitude = self._follower.present(self._compared(frame))
         self.recoloured = self.recoloured or self._follower.recoloured
         if self.faint:
             there = amplitude > tuning.PRESENT_FLOOR
